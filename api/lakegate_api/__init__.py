@@ -1,0 +1,1 @@
+"""The lakegate server: REST, and the S3 gateway."""

@@ -1,0 +1,1 @@
+"""lakegate: git for a data lake of Delta and Parquet tables."""

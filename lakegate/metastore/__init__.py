@@ -1,0 +1,1 @@
+"""The database: refs by compare-and-set, staging, uploads, jobs, holds, users and keys."""
