@@ -151,11 +151,15 @@ class MetaStore(Protocol):
         commit: CommitId,
         *,
         drop: Sequence[StagingToken] = (),
+        clean: bool = False,
         actor: str,
         reason: str,
     ) -> BranchState | None:
         """Points the branch at `commit`, where its commit still is `expected.commit`, and every token of `drop` is
         still one of its sealed tokens; removes those tokens with their rows; writes the ref log: in one transaction.
+
+        With `clean` the race is also lost where any staged row would stay (checked under the exclusive lock): a merge
+        must not slide a new commit under uncommitted writes that were decided on the old one.
 
         Returns the new state, None where the race was lost. Other staged rows (newer tokens) stay.
         """
