@@ -1,0 +1,32 @@
+"""From an entry's physical address to the store and key that hold its bytes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from lakegate.objectstore.protocol import ObjectStore
+
+
+class AddressOpener(Protocol):
+    """What opens absolute addresses: `StoreOpener`, or a test's stand-in."""
+
+    def locate(self, address: str) -> tuple[ObjectStore, str]: ...
+
+
+def is_absolute(address: str) -> bool:
+    """Tells whether an address lies outside the storage namespace (an imported object, never deleted by lakegate)."""
+    return "://" in address
+
+
+class AddressSpace:
+    """The addresses of one repository: keys of its storage namespace, and absolute URLs."""
+
+    def __init__(self, namespace: ObjectStore, opener: AddressOpener) -> None:
+        self._namespace = namespace
+        self._opener = opener
+
+    def locate(self, address: str) -> tuple[ObjectStore, str]:
+        """Returns the store and key of a physical address. Asks no store. Raises InvalidInput."""
+        if is_absolute(address):
+            return self._opener.locate(address)
+        return self._namespace, address
