@@ -126,8 +126,9 @@ class CloudStore:
     def get(self, key: str) -> bytes:
         import obstore
 
+        name = self._name(key)
         try:
-            return bytes(obstore.get(self._bucket.store, self._name(key)).bytes())
+            return bytes(obstore.get(self._bucket.store, name).bytes())
         except Exception as error:
             raise self._map(error, key, "read") from error
 
@@ -137,8 +138,9 @@ class CloudStore:
         if length == 0:
             self.head(key)
             return b""
+        name = self._name(key)
         try:
-            data = bytes(obstore.get_range(self._bucket.store, self._name(key), start=start, length=length))
+            data = bytes(obstore.get_range(self._bucket.store, name, start=start, length=length))
         except Exception as error:
             mapped = self._map(error, key, "read")
             if cloud_failures.is_bad_range(error):
@@ -151,8 +153,9 @@ class CloudStore:
     def head(self, key: str) -> StoredObject:
         import obstore
 
+        name = self._name(key)
         try:
-            found = obstore.head(self._bucket.store, self._name(key))
+            found = obstore.head(self._bucket.store, name)
         except Exception as error:
             raise self._map(error, key, "read") from error
         return self._stored(found)

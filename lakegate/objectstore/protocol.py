@@ -25,9 +25,11 @@ class ObjectWriter(Protocol):
 
     def finish(self) -> None:
         """Makes the object durable and visible. After it returned, the object survives a power cut."""
+        ...
 
     def abort(self) -> None:
         """Throws away what was written. May be called at any time, also twice; after `finish` it does nothing."""
+        ...
 
 
 class ObjectStore(Protocol):
@@ -40,36 +42,47 @@ class ObjectStore(Protocol):
     @property
     def url(self) -> str:
         """The root: `file:///dir`, `s3://bucket/prefix`, `memory:///`, without a trailing '/'."""
+        ...
 
     @property
     def is_local(self) -> bool:
         """True where calls are so quick that an event loop may make them in place (local files, memory)."""
+        ...
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Writes an object whole, durably. False where the key is taken, which changes nothing. A lost reply is read
         back: True where the bytes that stand there can only be ours (the key was absent before the call)."""
+        ...
 
     def writer(self, key: str) -> ObjectWriter:
         """Opens a writer for a key that nothing else writes (a fresh unique name)."""
+        ...
 
     def get(self, key: str) -> bytes:
         """Reads an object whole. Raises NotFound."""
+        ...
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """Reads exactly `length` bytes from `start`. Raises NotFound; Corrupt where the object is shorter."""
+        ...
 
     def head(self, key: str) -> StoredObject:
         """Tells size, ETag and time. Raises NotFound."""
+        ...
 
     def list(self, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
         """Lists all objects whose key starts with `prefix`, and is greater than `start_after`, in the order of their
         UTF-8 bytes. Streams: memory does not grow with the number of objects (of one folder, for a local store)."""
+        ...
 
     def delete(self, keys: Iterable[str]) -> None:
         """Deletes objects; a key that is not there is no error."""
+        ...
 
     def compose(self, key: str, parts: Sequence[str]) -> None:
         """Writes the concatenation of existing objects of this store as a new one, in constant memory."""
+        ...
 
     def local_path(self, key: str) -> Path | None:
         """The file that holds the object, where the store is a local folder; None elsewhere."""
+        ...

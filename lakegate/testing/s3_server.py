@@ -1,0 +1,47 @@
+"""A real S3-speaking server (moto's) in a process of its own, on a free port, for tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from lakegate.config import S3Settings, StorageSettings
+
+# The child ends when its standard input does: also when the test run is killed.
+_PROGRAM = """
+import logging, sys
+from moto.server import ThreadedMotoServer
+logging.disable(logging.CRITICAL)
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+print("port", server.get_host_and_port()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def s3_server() -> Generator[str, None, None]:
+    """Yields the endpoint's URL. The server starts without buckets, and does not check signatures."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if line.startswith("port "):
+                yield f"http://127.0.0.1:{line.split()[1]}"
+                return
+        raise RuntimeError("moto's server did not start")
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        process.wait(timeout=10)
+
+
+def storage_settings(endpoint: str, *, max_retries: int = 1) -> StorageSettings:
+    """Makes settings that reach such a server."""
+    s3 = S3Settings(endpoint=endpoint, region="us-east-1", access_key_id="testing", secret_access_key="testing-secret")
+    return StorageSettings(s3=s3, max_retries=max_retries)

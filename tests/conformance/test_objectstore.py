@@ -1,0 +1,134 @@
+"""The object store suite on every backend that can be had here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from lakegate.config import S3Settings, StorageSettings
+from lakegate.errors import ErrorKind, InvalidInput, Unavailable
+from lakegate.objectstore.opener import StoreOpener
+from lakegate.objectstore.protocol import ObjectStore
+from lakegate.testing.faulty_store import FaultyStore
+from lakegate.testing.objectstore_suite import ObjectStoreSuite
+from lakegate.testing.s3_server import s3_server, storage_settings
+
+
+@pytest.fixture(scope="module")
+def s3_endpoint() -> Iterator[str]:
+    with s3_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def s3_opener(s3_endpoint: str) -> StoreOpener:
+    return StoreOpener(storage_settings(s3_endpoint))
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str) -> tuple[str, object]:
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3_endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="id",
+        aws_secret_access_key="secret",
+    )
+    name = f"bucket-{uuid.uuid4().hex}"
+    client.create_bucket(Bucket=name)
+    return name, client
+
+
+class TestLocal(ObjectStoreSuite):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> ObjectStore:
+        return StoreOpener().open(str(tmp_path / "made" / "on demand ü"))
+
+
+class TestLocalBehindALink(ObjectStoreSuite):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> ObjectStore:
+        (tmp_path / "real").mkdir()
+        (tmp_path / "link").symlink_to("real")
+        return StoreOpener(StorageSettings(local_roots=(tmp_path,))).open(f"file://{tmp_path}/link")
+
+
+class TestMemory(ObjectStoreSuite):
+    @pytest.fixture
+    def store(self) -> ObjectStore:
+        return StoreOpener().open("memory:///some/where")
+
+
+class TestS3(ObjectStoreSuite):
+    @pytest.fixture
+    def store(self, s3_opener: StoreOpener, bucket: tuple[str, object]) -> ObjectStore:
+        return s3_opener.open(f"s3://{bucket[0]}")
+
+
+class TestS3WithPrefix(ObjectStoreSuite):
+    @pytest.fixture
+    def store(self, s3_opener: StoreOpener, bucket: tuple[str, object]) -> ObjectStore:
+        s3_opener.open(f"s3://{bucket[0]}/some").put_if_absent("thing", b"outside")
+        s3_opener.open(f"s3://{bucket[0]}/some").put_if_absent("where é-x", b"outside")
+        return s3_opener.open(f"s3://{bucket[0]}/some/where é/")
+
+
+class TestFaultyStoreWithoutFault(ObjectStoreSuite):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> ObjectStore:
+        return FaultyStore(StoreOpener(StorageSettings(fsync=False)).open(str(tmp_path)))
+
+
+# -- S3 alone ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_aborted_upload_leaves_no_parts(s3_opener: StoreOpener, bucket: tuple[str, object]) -> None:
+    name, client = bucket
+    writer = s3_opener.open(f"s3://{name}").writer("k")
+    for _ in range(20):
+        writer.write(bytes(1 << 20))
+    writer.abort()
+    assert client.list_multipart_uploads(Bucket=name).get("Uploads", []) == []  # type: ignore[attr-defined]
+    assert client.list_objects_v2(Bucket=name)["KeyCount"] == 0  # type: ignore[attr-defined]
+
+
+def test_folder_markers_are_no_objects(s3_opener: StoreOpener, bucket: tuple[str, object]) -> None:
+    name, client = bucket
+    for key in ("p/", "p/dir/", "p/dir-x", "p/dir/y", "p/empty", "q/"):
+        client.put_object(Bucket=name, Key=key, Body=b"")  # type: ignore[attr-defined]
+    store = s3_opener.open(f"s3://{name}")
+    assert [found.key for found in store.list()] == ["p/dir-x", "p/dir/y", "p/empty"]
+    assert [found.key for found in store.list("p/")] == ["p/dir-x", "p/dir/y", "p/empty"]
+
+
+def test_keys_that_cannot_be_addressed_are_named(s3_opener: StoreOpener, bucket: tuple[str, object]) -> None:
+    name, client = bucket
+    client.put_object(Bucket=name, Key="p//x", Body=b"")  # type: ignore[attr-defined]
+    with pytest.raises(InvalidInput, match="p//x") as caught:
+        list(s3_opener.open(f"s3://{name}").list())
+    assert caught.value.kind is ErrorKind.INVALID_PATH
+
+
+def test_a_missing_bucket_is_said(s3_opener: StoreOpener) -> None:
+    store = s3_opener.open("s3://not-there")
+    for act in (lambda: store.put_if_absent("a", b""), lambda: store.get("a"), lambda: list(store.list())):
+        with pytest.raises(Unavailable, match="bucket") as caught:
+            act()
+        assert caught.value.kind is ErrorKind.STORE_UNAVAILABLE
+
+
+def test_an_unreachable_store_is_said() -> None:
+    settings = StorageSettings(
+        s3=S3Settings(endpoint="http://127.0.0.1:1", access_key_id="a", secret_access_key="b"), max_retries=0
+    )
+    store = StoreOpener(settings).open("s3://bucket")
+    for act in (lambda: store.get("a"), lambda: list(store.list()), lambda: store.delete(["a"])):
+        with pytest.raises(Unavailable) as caught:
+            act()
+        assert caught.value.kind is ErrorKind.STORE_UNAVAILABLE
+        assert "Debug source" not in caught.value.message
+        assert caught.value.details.get("secret") != "b"
