@@ -1,0 +1,134 @@
+"""Nodes: their ids and their Parquet files (storage format, sections on nodes and node ids)."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from lakegate.errors import Corrupt
+from lakegate.format.kinds import FORMAT_VERSION, Layout, layout_of
+from lakegate.format.rows import Rows, column_bytes
+from lakegate.ids import NodeId
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEY_VERSION = b"lakegate.format_version"
+KEY_KIND = b"lakegate.kind"
+KEY_LEVEL = b"lakegate.level"
+
+_HINT = "Run `lakegate fsck`; restore the file from a backup or replica of the storage namespace."
+
+
+class Node:
+    """One node of a tree: a range (level 0, rows of its kind) or an inner node (level 1 and up, rows of children).
+
+    The id is hashed from kind, level and rows when first asked for; a node read by id carries the id it was asked by,
+    and `verify` tells whether it is what the rows hash to.
+    """
+
+    __slots__ = ("_id", "kind", "level", "rows")
+
+    def __init__(self, kind: str, level: int, rows: Rows, node_id: NodeId | None = None) -> None:
+        self.kind = kind
+        self.level = level
+        self.rows = rows
+        self._id = node_id
+
+    @property
+    def id(self) -> NodeId:
+        if self._id is None:
+            self._id = node_id(self.kind, self.level, self.rows)
+        return self._id
+
+    @property
+    def nbytes(self) -> int:
+        return self.rows.nbytes
+
+    def verify(self) -> None:
+        """Re-hashes the rows. Raises Corrupt where they are not what the node's id promises."""
+        found = node_id(self.kind, self.level, self.rows)
+        if found != self.id:
+            raise Corrupt(f"The node {self.id} holds rows that hash to {found}.", hint=_HINT)
+
+
+def node_id(kind: str, level: int, rows: Rows) -> NodeId:
+    """SHA-256 over the canonical columnar serialisation: independent of how Parquet encodes the rows."""
+    digest = hashlib.sha256(f"lakegate-node/{FORMAT_VERSION} {kind} {level} {len(rows)}\n".encode("ascii"))
+    for column, array in zip(rows.layout.columns, rows.batch.columns, strict=True):
+        if len(array):
+            for piece in column_bytes(column, array):
+                digest.update(piece)
+    return NodeId(digest.hexdigest())
+
+
+def encode_node(node: Node) -> bytes:
+    """Writes a node as a Parquet file of one row group."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    layout = node.rows.layout
+    metadata = {
+        KEY_VERSION: str(FORMAT_VERSION).encode(),
+        KEY_KIND: node.kind.encode(),
+        KEY_LEVEL: str(node.level).encode(),
+    }
+    batch = node.rows.batch
+    options: dict[str, Any] = {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": [c.name for c in layout.columns if c.repeats],
+        "write_statistics": [layout.key],
+        "store_schema": False,
+    }
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, batch.schema, **options) as writer:
+        writer.add_key_value_metadata(metadata)
+        writer.write_batch(batch, row_group_size=max(1, len(batch)))
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def decode_node(node_id: NodeId, data: bytes, *, verify: bool = False) -> Node:
+    """Reads a node file. Raises Corrupt where it is no node of format version 1, or (`verify`) its rows do not hash to
+    its id."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(pa.BufferReader(data)) as file:
+            metadata = file.metadata.metadata or {}
+            kind, level, layout = _identity(node_id, metadata)
+            table = file.read(use_threads=False)
+        schema = layout.schema()
+        if not table.schema.equals(schema, check_metadata=False):
+            raise Corrupt(f"The node {node_id} has other columns than its kind {kind!r} at level {level}.", hint=_HINT)
+        rows = Rows(layout, _batch(table, schema))
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise Corrupt(f"The node {node_id} can't be read as Parquet: {error}.", hint=_HINT) from error
+    node = Node(kind, level, rows, node_id)
+    if verify:
+        node.verify()
+    return node
+
+
+def _identity(node_id: NodeId, metadata: dict[bytes, bytes]) -> tuple[str, int, Layout]:
+    version = metadata.get(KEY_VERSION, b"").decode()
+    if version != str(FORMAT_VERSION):
+        raise Corrupt(f"The node {node_id} says format version {version!r}, not {FORMAT_VERSION}.", hint=_HINT)
+    kind = metadata[KEY_KIND].decode()
+    level = int(metadata[KEY_LEVEL])
+    layout = layout_of(kind, level)
+    if layout is None or level < 0:
+        raise Corrupt(f"The node {node_id} is of the unknown kind {kind!r}.", hint=_HINT)
+    return kind, level, layout
+
+
+def _batch(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    if table.num_rows == 0:
+        return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
+    arrays = [
+        column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks) for column in table.columns
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -1,0 +1,105 @@
+"""Tree nodes on an object store, cached in memory and, on request, on disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from lakegate.errors import Corrupt, NotFound
+from lakegate.format.documents import node_key
+from lakegate.format.node import Node, decode_node, encode_node
+from lakegate.ids import NodeId
+from lakegate.manifests.cache import Cache
+from lakegate.manifests.disk import DiskCache
+from lakegate.objectstore.protocol import ObjectStore
+
+_THREADS = 4
+
+
+class StoredNodes:
+    """The NodeStore of one repository (see `lakegate.tree.store.NodeStore`). Thread-safe.
+
+    Reads and writes that overlap run in a few threads: decoding, hashing and fsync release the interpreter.
+    """
+
+    def __init__(self, store: ObjectStore, *, cache_bytes: int, disk_cache: Path | None = None) -> None:
+        self._store = store
+        self._memory: Cache[NodeId, Node] = Cache(cache_bytes, lambda node: node.nbytes)
+        self._disk = DiskCache(disk_cache) if disk_cache is not None else None
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._reading: dict[NodeId, Future[Node]] = {}
+
+    def read(self, node: NodeId, *, scan: bool = False, verify: bool = False) -> Node:
+        if verify:
+            return decode_node(node, self._stored(node), verify=True)
+        found = self._memory.get(node, scan=scan)
+        if found is not None:
+            return found
+        with self._lock:
+            under_way = self._reading.get(node)
+        if under_way is not None:
+            found = under_way.result()
+            if not scan:
+                self._memory.put(node, found)
+            return found
+        return self._load(node, scan=scan)
+
+    def prefetch(self, nodes: Iterable[NodeId]) -> None:
+        for node in nodes:
+            if self._memory.get(node, scan=True) is not None:
+                continue
+            with self._lock:
+                if node in self._reading:
+                    continue
+                future = self._executor().submit(self._load, node, scan=True)
+                self._reading[node] = future
+            future.add_done_callback(partial(self._ended, node))
+
+    def write(self, node: Node) -> NodeId:
+        node_id = node.id
+        self._store.put_if_absent(node_key(node_id), encode_node(node))
+        self._memory.put(node_id, Node(node.kind, node.level, node.rows.compact(), node_id), scan=True)
+        return node_id
+
+    def submit(self, node: Node) -> Future[NodeId]:
+        with self._lock:
+            executor = self._executor()
+        return executor.submit(self.write, node)
+
+    def close(self) -> None:
+        """Ends the threads, once what they do is done."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True)
+
+    def _executor(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="lakegate-nodes")
+        return self._pool
+
+    def _ended(self, node: NodeId, _: Future[Node]) -> None:
+        with self._lock:
+            self._reading.pop(node, None)
+
+    def _load(self, node: NodeId, *, scan: bool) -> Node:
+        data = self._disk.get(node) if self._disk is not None else None
+        loaded = decode_node(node, data if data is not None else self._stored(node))
+        self._memory.put(node, loaded, scan=scan)
+        return loaded
+
+    def _stored(self, node: NodeId) -> bytes:
+        try:
+            data = self._store.get(node_key(node))
+        except NotFound as error:
+            raise Corrupt(
+                f"The node {node} is missing from {self._store.url}.",
+                hint="Run `lakegate fsck`; restore the file from a backup or replica of the storage namespace.",
+            ) from error
+        if self._disk is not None:
+            self._disk.put(node, data)
+        return data
