@@ -1,11 +1,31 @@
-"""Typed settings. Reads no environment: `lakegate.settings_reader` maps one, handed in as a value, to these."""
+"""Typed settings, and the reader that makes them of a settings file and an environment, both handed in as values.
+
+The file is `config.toml` in the lake's home. Its tables and keys are the dataclasses and fields below:
+
+    database_url = "..."        fields of LakeSettings stand at the top
+    [storage]                   StorageSettings; [storage.s3], [storage.gcs], [storage.azure] below it
+    [server]                    ServerSettings
+
+An environment variable beats the file: LAKEGATE_<FIELD> for the top and the server, LAKEGATE_STORAGE_<FIELD>,
+LAKEGATE_S3_<FIELD>, LAKEGATE_GCS_<FIELD>, LAKEGATE_AZURE_<FIELD> for the others; lists are separated by commas.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import difflib
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
+from lakegate.errors import ErrorKind, InvalidInput
+
+CONFIG_FILE = "config.toml"
 DEFAULT_CACHE_BYTES = 128 << 20
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +122,162 @@ class ServerSettings:
     secret_access_key: str | None = field(default=None, repr=False)
     log_level: str = "info"
     log_json: bool = False
+
+
+def parse_file(text: str, name: str = CONFIG_FILE) -> dict[str, Any]:
+    """Parses the text of a settings file. Raises InvalidInput(INVALID_CONFIG)."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _invalid(f"The settings file {name} is not valid TOML: {error}.", "Correct the file.") from error
+
+
+def lake_settings(home: Path, file: Mapping[str, Any], environment: Mapping[str, str]) -> LakeSettings:
+    """Makes the settings of the lake in `home`. Raises InvalidInput(INVALID_CONFIG), naming the setting."""
+    reader = _Reader(file, environment)
+    settings = reader.lake(home)
+    reader.refuse_unknown()
+    return settings
+
+
+def server_settings(home: Path, file: Mapping[str, Any], environment: Mapping[str, str]) -> ServerSettings:
+    """Makes the settings of the server of the lake in `home`. Raises InvalidInput(INVALID_CONFIG)."""
+    reader = _Reader(file, environment)
+    settings = reader.section(ServerSettings, "server", "LAKEGATE_", {"lake": reader.lake(home)})
+    reader.refuse_unknown()
+    if not 0 <= settings.port <= 65535:
+        raise _invalid(f"The setting server.port is {settings.port}.", "Ports are 0 (any free one) to 65535.")
+    if settings.log_level not in LOG_LEVELS:
+        raise _invalid(
+            f"The setting server.log_level is {settings.log_level!r}.", f"Use one of {', '.join(LOG_LEVELS)}."
+        )
+    _both_or_none("server", settings.access_key_id, settings.secret_access_key)
+    return settings
+
+
+class _Reader:
+    """Reads sections of dataclasses out of a file's tables and an environment, and remembers which tables it knows."""
+
+    def __init__(self, file: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+        self._file = file
+        self._environment = environment
+        self._known: dict[str, set[str]] = {"server": {item.name for item in fields(ServerSettings)} - {"lake"}}
+
+    def lake(self, home: Path) -> LakeSettings:
+        storage = self.section(
+            StorageSettings,
+            "storage",
+            "LAKEGATE_STORAGE_",
+            {
+                "s3": self.section(S3Settings, "storage.s3", "LAKEGATE_S3_", {}),
+                "gcs": self.section(GcsSettings, "storage.gcs", "LAKEGATE_GCS_", {}),
+                "azure": self.section(AzureSettings, "storage.azure", "LAKEGATE_AZURE_", {}),
+            },
+        )
+        settings = self.section(LakeSettings, "", "LAKEGATE_", {"home": home, "storage": storage})
+        _check_storage(storage)
+        if settings.database_url is not None and "://" not in settings.database_url:
+            raise _invalid(
+                "The setting database_url is no database URL.",
+                "Use postgresql://user:password@host/database, or leave it out for SQLite in the lake's home.",
+            )
+        for name, value in (("cache_bytes", settings.cache_bytes), ("disk_cache_bytes", settings.disk_cache_bytes)):
+            if value < 0:
+                raise _invalid(f"The setting {name} is {value}.", "Sizes are in bytes and not below 0.")
+        return settings
+
+    def section(self, kind: Callable[..., S], table: str, prefix: str, given: Mapping[str, Any]) -> S:
+        """Makes one dataclass of its table; an environment variable beats the file. `given` are fields as they are."""
+        values = dict(given)
+        known = self._known.setdefault(table, set())
+        found = self._table(table)
+        for item in fields(kind):  # type: ignore[arg-type]
+            if item.name in given:
+                continue
+            known.add(item.name)
+            name = f"{table}.{item.name}".lstrip(".")
+            variable = prefix + item.name.upper()
+            text = self._environment.get(variable, "")
+            if text:
+                values[item.name] = _from_text(str(item.type), text, f"The environment variable {variable}")
+            elif item.name in found:
+                values[item.name] = _from_toml(str(item.type), found[item.name], f"The setting {name}")
+        return kind(**values)
+
+    def refuse_unknown(self) -> None:
+        """Raises for a key of the file that no section knows: a misspelt setting must not be ignored."""
+        tables = {"": {"storage", "server"}, "storage": {"s3", "gcs", "azure"}}
+        for table, known in self._known.items():
+            allowed = known | tables.get(table, set())
+            for key in self._table(table):
+                if key not in allowed:
+                    near = difflib.get_close_matches(key, allowed, 1)
+                    raise _invalid(
+                        f"The settings file has the unknown key {f'{table}.{key}'.lstrip('.')!r}.",
+                        f"Did you mean {near[0]!r}?" if near else f"Known there: {', '.join(sorted(allowed))}.",
+                    )
+
+    def _table(self, table: str) -> Mapping[str, Any]:
+        found: Any = self._file
+        for part in table.split(".") if table else ():
+            found = found.get(part, {})
+            if not isinstance(found, Mapping):
+                raise _invalid(f"The setting {table} is no table.", f"Write it as [{table}] with its keys below.")
+        return found  # type: ignore[no-any-return]
+
+
+def _from_text(kind: str, text: str, what: str) -> Any:
+    base = kind.removesuffix(" | None")
+    if base == "bool":
+        lowered = text.strip().lower()
+        if lowered not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+            raise _invalid(f"{what} is {text!r}.", "Use true or false.")
+        return lowered in ("true", "1", "yes", "on")
+    if base in ("int", "float"):
+        try:
+            return int(text) if base == "int" else float(text)
+        except ValueError:
+            raise _invalid(f"{what} is {text!r}.", "Use a number.") from None
+    if base.startswith("tuple"):
+        return _from_toml(kind, [part.strip() for part in text.split(",") if part.strip()], what)
+    return _from_toml(kind, text, what)
+
+
+def _from_toml(kind: str, value: Any, what: str) -> Any:
+    base = kind.removesuffix(" | None")
+    if base.startswith("tuple"):
+        if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
+            raise _invalid(f"{what} is no list of strings.", 'Write it as ["a", "b"].')
+        return tuple(Path(part) if "Path" in base else part for part in value)
+    if base in ("str", "Path"):
+        if not isinstance(value, str):  # not shown: it may be a secret
+            raise _invalid(f"{what} is no string.", 'Write it in quotes: "...".')
+        return Path(value) if base == "Path" else value
+    fits = isinstance(value, bool) if base == "bool" else type(value) in ((int,) if base == "int" else (int, float))
+    if not fits:
+        raise _invalid(f"{what} is {value!r}.", f"A value of type {base} is wanted.")
+    return float(value) if base == "float" else value
+
+
+def _check_storage(storage: StorageSettings) -> None:
+    _both_or_none("storage.s3", storage.s3.access_key_id, storage.s3.secret_access_key)
+    endpoints = (("s3", storage.s3.endpoint), ("gcs", storage.gcs.endpoint), ("azure", storage.azure.endpoint))
+    for name, endpoint in endpoints:
+        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
+            raise _invalid(f"The setting storage.{name}.endpoint is {endpoint!r}.", "Use a URL, http:// or https://.")
+    for root in storage.local_roots:
+        if not root.is_absolute():
+            raise _invalid(f"The setting storage.local_roots names {str(root)!r}.", "Use absolute paths.")
+    if storage.max_retries < 0 or storage.timeout_seconds <= 0:
+        raise _invalid("The settings storage.max_retries and storage.timeout_seconds are negative or 0.", "Raise them.")
+
+
+def _both_or_none(table: str, access_key_id: str | None, secret: str | None) -> None:
+    if (access_key_id is None) != (secret is None):
+        raise _invalid(
+            f"Of {table}.access_key_id and {table}.secret_access_key only one is set.", "Set both, or neither."
+        )
+
+
+def _invalid(message: str, hint: str) -> InvalidInput:
+    return InvalidInput(ErrorKind.INVALID_CONFIG, message, hint=hint)
