@@ -187,7 +187,7 @@ class MetaStore(Protocol):
         """
 
     def staged_row(self, repo: RepositoryId, branch: BranchName, path: str) -> tuple[BranchState, StagedRow | None]:
-        """The branch and the newest staged row of a path, as of one instant, in one query. Raises NotFound(BRANCH_..)."""
+        """The branch and the newest staged row of a path, as of one instant. Raises NotFound(BRANCH_NOT_FOUND)."""
 
     def staged_rows(
         self, tokens: Sequence[StagingToken], prefix: str = "", after: str = "", limit: int = 1000

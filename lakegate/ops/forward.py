@@ -41,7 +41,9 @@ def forward_table(
     return Forward(
         commit.version,
         merge_sorted(
-            _missing_files(ctx, head_root, target_root, current.path), iter([(path, entry)]), key=lambda change: change[0]
+            _missing_files(ctx, head_root, target_root, current.path),
+            iter([(path, entry)]),
+            key=lambda change: change[0],
         ),
     )
 

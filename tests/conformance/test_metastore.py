@@ -1,0 +1,315 @@
+"""The metastore's contract, on SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lakegate.errors import AlreadyExists, ErrorKind, NotFound, Refused, Unavailable
+from lakegate.ids import BranchName, CommitId, HoldId, JobId, RepositoryId, RepositoryName, TagName, UploadId
+from lakegate.metastore.protocol import Expect, KeyRecord, MetaStore, StagedChange, UserRecord
+from lakegate.metastore.sql import SqlMetaStore
+from lakegate.model import Entry, Hold, Job, JobState, Part, RepositoryInfo, Upload
+
+REPO = RepositoryId("r1")
+MAIN = BranchName("main")
+FIRST, SECOND = CommitId("a" * 64), CommitId("b" * 64)
+
+
+@pytest.fixture
+def meta(tmp_path: Path) -> Iterator[MetaStore]:
+    store = SqlMetaStore(f"sqlite:///{tmp_path}/lake.db", create=True)
+    store.create_repository(info(), FIRST, "tester")
+    yield store
+    store.close()
+
+
+def info(name: str = "sales", id_: str = "r1", namespace: str = "file:///lake/sales") -> RepositoryInfo:
+    return RepositoryInfo(RepositoryId(id_), RepositoryName(name), namespace, MAIN, 1)
+
+
+def entry(path: str, etag: str = "e") -> Entry:
+    return Entry(path, "data/aa/x", 3, etag, 5, "sha256:00", "text/plain", {"k": "ü"}, {"expires": "never"})
+
+
+def put(path: str, etag: str = "e") -> StagedChange:
+    return StagedChange(path, entry(path, etag))
+
+
+def test_an_entry_comes_back_as_it_was_staged(meta: MetaStore) -> None:
+    meta.stage(REPO, MAIN, [put("a/ü")])
+    state, row = meta.staged_row(REPO, MAIN, "a/ü")
+    assert row is not None
+    assert row.entry == entry("a/ü")
+    assert row.token == state.staging
+
+
+@pytest.mark.parametrize("namespace", ["file:///lake/sales", "file:///lake/sales/sub", "file:///lake", "file:///lake/"])
+def test_a_storage_namespace_belongs_to_one_repository(meta: MetaStore, namespace: str) -> None:
+    with pytest.raises(AlreadyExists) as caught:
+        meta.create_repository(info("other", "r2", namespace), FIRST, "tester")
+    assert caught.value.kind is ErrorKind.NAMESPACE_IN_USE
+    meta.create_repository(info("other", "r2", "file:///lake/sales2"), FIRST, "tester")
+
+
+def test_a_deleted_repository_leaves_nothing_and_frees_its_namespace(meta: MetaStore) -> None:
+    state = meta.stage(REPO, MAIN, [put("a")])
+    assert state is not None
+    meta.delete_repository(RepositoryName("sales"))
+    with pytest.raises(NotFound):
+        meta.get_repository(RepositoryName("sales"))
+    assert meta.staged_rows(state.tokens) == []
+    meta.create_repository(info(), FIRST, "tester")
+
+
+def test_a_name_is_a_branch_or_a_tag(meta: MetaStore) -> None:
+    meta.create_tag(REPO, TagName("v1"), FIRST, "tester")
+    with pytest.raises(AlreadyExists):
+        meta.create_branch(REPO, BranchName("v1"), FIRST, "tester")
+    with pytest.raises(AlreadyExists):
+        meta.create_tag(REPO, TagName("main"), FIRST, "tester")
+    assert meta.delete_tag(REPO, TagName("v1"), "tester")
+    assert not meta.delete_tag(REPO, TagName("v1"), "tester")
+
+
+def test_a_branch_moves_by_compare_and_set(meta: MetaStore) -> None:
+    before = meta.get_branch(REPO, MAIN)
+    assert before is not None
+    moved = meta.move_branch(REPO, before, SECOND, actor="a", reason="commit")
+    assert moved is not None
+    assert (moved.commit, moved.sequence) == (SECOND, before.sequence + 1)
+    assert meta.move_branch(REPO, before, FIRST, actor="a", reason="late") is None
+    assert meta.get_branch(REPO, MAIN) == moved
+    assert [m.commit for m in meta.ref_moves(REPO, "main", 10)] == [SECOND, FIRST]
+
+
+def test_the_journal_goes_on_where_a_deleted_branch_ended(meta: MetaStore) -> None:
+    name = BranchName("exp")
+    first = meta.create_branch(REPO, name, FIRST, "a")
+    gone = meta.delete_branch(REPO, name, "a")
+    again = meta.create_branch(REPO, name, FIRST, "a")
+    assert gone is not None
+    assert first.sequence < gone < again.sequence
+    assert meta.delete_branch(REPO, BranchName("none"), "a") is None
+
+
+def test_writes_after_a_seal_survive_the_commit_of_what_was_sealed(meta: MetaStore) -> None:
+    meta.stage(REPO, MAIN, [put("a", "old"), put("b")])
+    sealed = meta.seal(REPO, MAIN)
+    assert sealed is not None
+    meta.stage(REPO, MAIN, [put("a", "new"), StagedChange("b", None)])
+    rows = meta.staged_rows(sealed.tokens)
+    assert [(r.path, r.entry.etag if r.entry else None) for r in rows] == [("a", "new"), ("b", None)]
+    moved = meta.move_branch(REPO, sealed, SECOND, drop=sealed.sealed, actor="a", reason="commit")
+    assert moved is not None
+    assert moved.sealed == ()
+    assert [r.path for r in meta.staged_rows(moved.tokens)] == ["a", "b"]
+
+
+def test_sealed_tokens_are_taken_once(meta: MetaStore) -> None:
+    meta.stage(REPO, MAIN, [put("a")])
+    sealed = meta.seal(REPO, MAIN)
+    assert sealed is not None
+    moved = meta.move_branch(REPO, sealed, FIRST, drop=sealed.sealed, actor="a", reason="commit")
+    assert moved is not None
+    assert meta.move_branch(REPO, moved, SECOND, drop=sealed.sealed, actor="a", reason="twice") is None
+
+
+def test_a_clean_move_loses_to_an_uncommitted_write(meta: MetaStore) -> None:
+    state = meta.stage(REPO, MAIN, [put("a")])
+    assert state is not None
+    assert meta.move_branch(REPO, state, SECOND, clean=True, actor="a", reason="merge") is None
+    assert meta.unstage(REPO, MAIN) == 1
+    assert meta.move_branch(REPO, state, SECOND, clean=True, actor="a", reason="merge") is not None
+
+
+def test_a_conditional_write_holds_over_sealed_tokens_too(meta: MetaStore) -> None:
+    assert meta.stage(REPO, MAIN, [StagedChange("a", entry("a"), Expect.NOT_STAGED)]) is not None
+    meta.seal(REPO, MAIN)
+    assert meta.stage(REPO, MAIN, [StagedChange("a", entry("a"), Expect.NOT_STAGED)]) is None
+    _, row = meta.staged_row(REPO, MAIN, "a")
+    assert row is not None
+    assert meta.stage(REPO, MAIN, [StagedChange("a", None, row.write_id)]) is not None
+    assert meta.stage(REPO, MAIN, [StagedChange("a", None, row.write_id)]) is None
+
+
+def test_a_write_decided_on_an_older_state_is_lost(meta: MetaStore) -> None:
+    before = meta.get_branch(REPO, MAIN)
+    meta.seal(REPO, MAIN)
+    assert meta.stage(REPO, MAIN, [put("a")], expected=before) is None
+    assert meta.staged_row(REPO, MAIN, "a")[1] is None
+
+
+def test_all_changes_of_a_call_are_staged_or_none(meta: MetaStore) -> None:
+    meta.stage(REPO, MAIN, [put("b")])
+    assert meta.stage(REPO, MAIN, [put("a"), StagedChange("b", None, Expect.NOT_STAGED)]) is None
+    assert meta.staged_row(REPO, MAIN, "a")[1] is None
+    with pytest.raises(NotFound):
+        meta.stage(REPO, BranchName("none"), [put("a")])
+
+
+def test_pages_of_staged_rows_lose_and_repeat_nothing(meta: MetaStore) -> None:
+    paths = sorted(f"p/{i:03d}" for i in range(40)) + ["q", "é", "\U0001f600"]
+    for path in paths[::2]:
+        meta.stage(REPO, MAIN, [put(path, "old")])
+    meta.seal(REPO, MAIN)
+    state = meta.stage(REPO, MAIN, [put(path, "new") for path in paths])
+    assert state is not None
+    seen: list[str] = []
+    while page := meta.staged_rows(state.tokens, after=seen[-1] if seen else "", limit=7):
+        assert all(r.entry is not None and r.entry.etag == "new" for r in page)
+        seen += [r.path for r in page]
+    assert seen == sorted(paths, key=lambda path: path.encode())
+    assert [r.path for r in meta.staged_rows(state.tokens, prefix="p/01")] == [f"p/{i:03d}" for i in range(10, 20)]
+
+
+def test_unstage_takes_a_path_a_prefix_or_all(meta: MetaStore) -> None:
+    meta.stage(REPO, MAIN, [put("a"), put("a/1"), put("a/2"), put("b")])
+    assert meta.unstage(REPO, MAIN, path="a") == 1
+    assert meta.unstage(REPO, MAIN, prefix="a/") == 2
+    assert meta.unstage(REPO, MAIN) == 1
+
+
+def test_no_acknowledged_write_is_lost_beside_commits(meta: MetaStore) -> None:
+    """Writers stage while another thread seals and moves: each write is in exactly one sealed set, or still staged."""
+    taken: list[str] = []
+    acknowledged: list[str] = []
+    done = threading.Event()
+
+    def write(worker: int) -> None:
+        for i in range(30):
+            meta.stage(REPO, MAIN, [put(f"{worker}/{i}")])
+            acknowledged.append(f"{worker}/{i}")
+
+    def commit() -> None:
+        while not done.is_set():
+            sealed = meta.seal(REPO, MAIN)
+            assert sealed is not None
+            taken.extend(r.path for r in meta.staged_rows(sealed.sealed))
+            assert meta.move_branch(REPO, sealed, FIRST, drop=sealed.sealed, actor="a", reason="commit") is not None
+
+    writers = [threading.Thread(target=write, args=(n,)) for n in range(3)]
+    committer = threading.Thread(target=commit)
+    for thread in [*writers, committer]:
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    committer.join()
+    state = meta.get_branch(REPO, MAIN)
+    assert state is not None
+    left = [r.path for r in meta.staged_rows(state.tokens)]
+    assert sorted(taken + left) == sorted(acknowledged)
+    assert len(acknowledged) == 90
+
+
+def test_of_racing_conditional_writes_one_wins(meta: MetaStore) -> None:
+    won: list[int] = []
+
+    def write(worker: int) -> None:
+        if meta.stage(REPO, MAIN, [StagedChange("a", entry("a", str(worker)), Expect.NOT_STAGED)]) is not None:
+            won.append(worker)
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    _, row = meta.staged_row(REPO, MAIN, "a")
+    assert row is not None
+    assert row.entry is not None
+    assert [int(row.entry.etag)] == won
+
+
+def test_commits_are_found_by_prefix(meta: MetaStore) -> None:
+    for commit in (FIRST, FIRST, SECOND):
+        meta.add_commit(REPO, commit, 1)
+    assert meta.commits_by_prefix(REPO, "aaaa", 5) == [FIRST]
+    assert meta.commits_by_prefix(REPO, "cc", 5) == []
+
+
+def test_the_ref_log_tells_where_a_branch_was(meta: MetaStore) -> None:
+    created = meta.ref_moves(REPO, "main", 1)[0].at
+    assert meta.ref_move_at(REPO, MAIN, created - 1) is None
+    at = meta.ref_move_at(REPO, MAIN, created)
+    assert at is not None
+    assert at.commit == FIRST
+
+
+def test_an_upload_ends_once(meta: MetaStore) -> None:
+    upload = Upload(UploadId("u"), MAIN, "a", 1, metadata={"k": "v"})
+    meta.create_upload(REPO, upload)
+    assert meta.get_upload(REPO, upload.id) == upload
+    assert meta.put_part(REPO, upload.id, Part(1, "data/1", 3, "e1", 1))
+    assert meta.put_part(REPO, upload.id, Part(1, "data/2", 4, "e2", 1, {"crc32": "x"}))
+    assert [(p.address, dict(p.checksums)) for p in meta.list_parts(REPO, upload.id, 0, 10)] == [
+        ("data/2", {"crc32": "x"})
+    ]
+    assert meta.list_uploads(REPO, MAIN, "", "", 10) == [upload]
+    assert meta.list_uploads(REPO, MAIN, "", "a\nu", 10) == []
+    assert [meta.delete_upload(REPO, upload.id) for _ in range(2)] == [True, False]
+    assert not meta.put_part(REPO, upload.id, Part(2, "data/3", 4, "e3", 1))
+
+
+def test_a_hold_is_taken_once_by_name_and_commit(meta: MetaStore) -> None:
+    hold = Hold(HoldId("h1"), RepositoryName("sales"), FIRST, "train", 1)
+    assert meta.add_hold(REPO, hold) == hold
+    assert meta.add_hold(REPO, Hold(HoldId("h2"), RepositoryName("sales"), FIRST, "train", 2)) == hold
+    assert meta.list_holds(REPO) == [hold]
+    assert meta.delete_hold(REPO, hold.id)
+
+
+def test_a_job_hears_of_its_cancellation_and_ends_once(meta: MetaStore) -> None:
+    job = Job(JobId("j"), "import", JobState.RUNNING, 0, None, 1, 1)
+    meta.create_job(REPO, job)
+    assert not meta.update_job(REPO, job.id, done=5, total=10)
+    assert meta.cancel_job(REPO, job.id)
+    assert meta.update_job(REPO, job.id, state=JobState.CANCELLED, error=("cancelled", "stopped"))
+    assert not meta.cancel_job(REPO, job.id)
+    assert not meta.update_job(REPO, job.id, state=JobState.DONE)
+    ended = meta.get_job(REPO, job.id)
+    assert ended is not None
+    assert (ended.state, ended.done, ended.total, ended.error_code) == (JobState.CANCELLED, 5, 10, "cancelled")
+
+
+def test_a_key_can_be_given_a_new_secret(meta: MetaStore) -> None:
+    meta.create_user(UserRecord("admin", True, 1))
+    with pytest.raises(AlreadyExists):
+        meta.create_user(UserRecord("admin", True, 1))
+    meta.put_key(KeyRecord("LG1", "admin", b"old", 1))
+    meta.put_key(KeyRecord("LG1", "admin", b"new", 2))
+    assert meta.list_keys("admin") == [KeyRecord("LG1", "admin", b"new", 2)]
+
+
+def test_a_locked_database_is_said_to_be_locked(
+    meta: MetaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lakegate.metastore.database._BUSY_SECONDS", 0.05)
+    store = SqlMetaStore(f"sqlite:///{tmp_path}/lake.db")
+    other = sqlite3.connect(tmp_path / "lake.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable) as caught:
+        store.stage(REPO, MAIN, [put("a")])
+    assert caught.value.kind is ErrorKind.DATABASE_LOCKED
+    other.execute("ROLLBACK")
+    other.close()
+    assert store.stage(REPO, MAIN, [put("a")]) is not None
+    store.close()
+
+
+def test_a_newer_schema_and_a_missing_lake_are_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/lake.db"
+    with pytest.raises(NotFound) as missing:
+        SqlMetaStore(url)
+    assert missing.value.kind is ErrorKind.LAKE_NOT_FOUND
+    SqlMetaStore(url, create=True).close()
+    with sqlite3.connect(tmp_path / "lake.db") as raw:
+        raw.execute("UPDATE lake SET schema_version = 99")
+    raw.close()
+    with pytest.raises(Refused) as newer:
+        SqlMetaStore(url)
+    assert newer.value.kind is ErrorKind.SCHEMA_TOO_NEW
