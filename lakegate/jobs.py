@@ -32,17 +32,25 @@ _ENDING_TRIES = 5
 _log = logging.getLogger(__name__)
 
 
-class JobRunner:
-    """Runs jobs, in the background or in place. One for each open lake; thread-safe."""
+def _wall_clock() -> int:
+    return time.time_ns() // 1_000_000
 
-    def __init__(self) -> None:
+
+class JobRunner:
+    """Runs jobs, in the background or in place. One for each open lake; thread-safe.
+
+    `clock`, in ms, is the one that the database stamps rows with.
+    """
+
+    def __init__(self, clock: Callable[[], int] = _wall_clock) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._running: dict[JobId, tuple[_Running, threading.Thread]] = {}
         self._closed = False
 
     def start(self, ctx: RepositoryContext, kind: str, work: Work) -> Job:
         """Starts a job in a thread of its own and returns it as it stands now. Raises Unavailable."""
-        running = _Running(ctx, kind, None)
+        running = _Running(ctx, kind, None, self._clock)
         thread = threading.Thread(target=self._in_thread, args=(running, work), name=f"lakegate-{kind}", daemon=True)
         with self._lock:
             if self._closed:
@@ -58,7 +66,7 @@ class JobRunner:
 
     def run(self, ctx: RepositoryContext, kind: str, work: Work, progress: Progress | None = None) -> Job:
         """Runs a job in place and returns it ended. Raises what the work raised, after it was recorded."""
-        running = _Running(ctx, kind, progress)
+        running = _Running(ctx, kind, progress, self._clock)
         running.create()
         return running.run(work)
 
@@ -69,11 +77,11 @@ class JobRunner:
             raise NotFound(
                 ErrorKind.JOB_NOT_FOUND, f"There is no job {job!r}.", hint="List the jobs to see which there are."
             )
-        return _settle(ctx, found)
+        return self._settle(ctx, found)
 
     def list(self, ctx: RepositoryContext, amount: int) -> tuple[Job, ...]:
         """Newest first."""
-        return tuple(_settle(ctx, job) for job in ctx.meta.list_jobs(ctx.info.id, amount))
+        return tuple(self._settle(ctx, job) for job in ctx.meta.list_jobs(ctx.info.id, amount))
 
     def cancel(self, ctx: RepositoryContext, job: JobId) -> None:
         """Asks a job to stop, in whatever process it runs. Raises NotFound(JOB_NOT_FOUND), Refused(JOB_NOT_RUNNING)."""
@@ -92,7 +100,9 @@ class JobRunner:
     def fail_stale(self, ctx: RepositoryContext) -> int:
         """Marks the newest jobs that a dead process left running as failed; returns how many. For when a lake opens."""
         jobs = ctx.meta.list_jobs(ctx.info.id, 1000)
-        return sum(_settle(ctx, job).state is not JobState.RUNNING for job in jobs if job.state is JobState.RUNNING)
+        return sum(
+            self._settle(ctx, job).state is not JobState.RUNNING for job in jobs if job.state is JobState.RUNNING
+        )
 
     def close(self, timeout: float = 30.0) -> None:
         """Asks the jobs of this process to stop, and waits for them, at most `timeout` seconds in all."""
@@ -107,6 +117,18 @@ class JobRunner:
             if thread.is_alive():
                 _log.warning("the job %s (%s) did not stop within %s s", job.job.id, job.job.kind, timeout)
 
+    def _settle(self, ctx: RepositoryContext, job: Job) -> Job:
+        """Marks a job failed where its process has died, and returns it as it is then."""
+        if job.state is not JobState.RUNNING or self._clock() - job.updated < STALE_MS:
+            return job
+        message = (
+            "The process that ran the job went away before it ended. What it had committed stands; "
+            "look at the branch's log, and start the job again where its commit is missing."
+        )
+        error = (ErrorKind.INTERNAL.value, message)
+        ctx.meta.update_job(ctx.info.id, job.id, state=JobState.FAILED, error=error)
+        return ctx.meta.get_job(ctx.info.id, job.id) or job
+
     def _in_thread(self, running: _Running, work: Work) -> None:
         try:
             running.run(work)
@@ -120,8 +142,9 @@ class JobRunner:
 class _Running:
     """One job of this process while it runs."""
 
-    def __init__(self, ctx: RepositoryContext, kind: str, progress: Progress | None) -> None:
-        now = ctx.clock()
+    def __init__(self, ctx: RepositoryContext, kind: str, progress: Progress | None, clock: Callable[[], int]) -> None:
+        now = clock()
+        self._clock = clock
         self.job = Job(JobId(new_id()), kind, JobState.RUNNING, 0, None, now, now)
         self.cancelled = threading.Event()
         self._ctx = ctx
@@ -180,7 +203,7 @@ class _Running:
             state=state,
             done=self._done,
             total=self._total,
-            updated=self._ctx.clock(),
+            updated=self._clock(),
             result=result,
             error_code=error[0] if error else None,
             error_message=error[1] if error else None,
@@ -237,16 +260,3 @@ def _outcome(error: BaseException) -> tuple[JobState, str, str]:
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return JobState.CANCELLED, ErrorKind.CANCELLED.value, "The process that ran the job was stopped."
     return JobState.FAILED, ErrorKind.INTERNAL.value, f"{type(error).__name__}: {error}"
-
-
-def _settle(ctx: RepositoryContext, job: Job) -> Job:
-    """Marks a job failed where its process has died, and returns it as it is then."""
-    if job.state is not JobState.RUNNING or ctx.clock() - job.updated < STALE_MS:
-        return job
-    message = (
-        "The process that ran the job went away before it ended. What it had committed stands; "
-        "look at the branch's log, and start the job again where its commit is missing."
-    )
-    error = (ErrorKind.INTERNAL.value, message)
-    ctx.meta.update_job(ctx.info.id, job.id, state=JobState.FAILED, error=error)
-    return ctx.meta.get_job(ctx.info.id, job.id) or job
