@@ -6,8 +6,9 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from lakegate.errors import Corrupt
+from lakegate.format.arrays import serialised
 from lakegate.format.kinds import FORMAT_VERSION, Layout, layout_of
-from lakegate.format.rows import Rows, column_bytes
+from lakegate.format.rows import Rows
 from lakegate.ids import NodeId
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def node_id(kind: str, level: int, rows: Rows) -> NodeId:
     digest = hashlib.sha256(f"lakegate-node/{FORMAT_VERSION} {kind} {level} {len(rows)}\n".encode("ascii"))
     for column, array in zip(rows.layout.columns, rows.batch.columns, strict=True):
         if len(array):
-            for piece in column_bytes(column, array):
+            for piece in serialised(column, array):
                 digest.update(piece)
     return NodeId(digest.hexdigest())
 
@@ -102,7 +103,7 @@ def decode_node(node_id: NodeId, data: bytes, *, verify: bool = False) -> Node:
         schema = layout.schema()
         if not table.schema.equals(schema, check_metadata=False):
             raise Corrupt(f"The node {node_id} has other columns than its kind {kind!r} at level {level}.", hint=_HINT)
-        rows = Rows(layout, _batch(table, schema))
+        rows = Rows(layout, _batch(table, layout))
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise Corrupt(f"The node {node_id} can't be read as Parquet: {error}.", hint=_HINT) from error
     node = Node(kind, level, rows, node_id)
@@ -123,12 +124,12 @@ def _identity(node_id: NodeId, metadata: dict[bytes, bytes]) -> tuple[str, int, 
     return kind, level, layout
 
 
-def _batch(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
+def _batch(table: pa.Table, layout: Layout) -> pa.RecordBatch:
     import pyarrow as pa
 
     if table.num_rows == 0:
-        return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
+        return Rows.of(layout, ()).batch
     arrays = [
         column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks) for column in table.columns
     ]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    return pa.RecordBatch.from_arrays(arrays, schema=layout.schema())

@@ -5,15 +5,13 @@ Everything that touches many rows works on whole columns; a Python object is bui
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lakegate.format.kinds import Column, ColumnType, Layout, Row
+from lakegate.format.arrays import make_array
+from lakegate.format.kinds import Layout, Row
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import pyarrow as pa
 
 _DECODE_STEP = 512
@@ -35,10 +33,9 @@ class Rows:
         """Makes rows of column values, which must be sorted by key already."""
         import pyarrow as pa
 
-        schema = layout.schema()
-        columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
-        arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
-        return Rows(layout, pa.RecordBatch.from_arrays(arrays, schema=schema))
+        columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(layout.columns)
+        arrays = [make_array(column, values) for column, values in zip(layout.columns, columns, strict=True)]
+        return Rows(layout, pa.RecordBatch.from_arrays(arrays, schema=layout.schema()))
 
     @staticmethod
     def concat(parts: Sequence[Rows]) -> Rows:
@@ -137,47 +134,6 @@ class Rows:
             data = memoryview(buffers[2]).cast("B") if buffers[2] is not None else memoryview(b"")
             self._data, self._offsets = data, offsets
         return offsets, data
-
-
-def column_bytes(column: Column, array: pa.Array) -> Iterator[memoryview]:
-    """Yields the canonical serialisation of one column, in pieces (storage format, section on node ids)."""
-    import numpy as np
-
-    if column.type is ColumnType.INT64:
-        if column.nullable:
-            yield _valid(array).astype(np.uint8).data
-            array = array.fill_null(0)
-        yield _little_endian(array.to_numpy(zero_copy_only=False), "<i8").data
-        return
-    if array.null_count == len(array):
-        yield np.full(len(array), 0xFFFFFFFF, "<u4").data
-        return
-    offsets, data = _string_buffers(array)
-    lengths = np.diff(offsets).astype("<u4")
-    if array.null_count:
-        null = ~_valid(array)
-        if lengths[null].any():  # Arrow lets the slot of a null cover bytes
-            offsets, data = _string_buffers(array.fill_null(""))
-            lengths = np.diff(offsets).astype("<u4")
-        lengths[null] = 0xFFFFFFFF
-    yield lengths.data
-    yield data[int(offsets[0]) : int(offsets[-1])]
-
-
-def _string_buffers(array: pa.StringArray) -> tuple[npt.NDArray[np.int32], memoryview]:
-    import numpy as np
-
-    buffers = array.buffers()
-    offsets = np.frombuffer(buffers[1], np.int32, len(array) + 1, array.offset * 4)
-    return offsets, memoryview(buffers[2]) if buffers[2] is not None else memoryview(b"")
-
-
-def _valid(array: pa.Array) -> npt.NDArray[np.bool_]:
-    return array.is_valid().to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-
-
-def _little_endian(values: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
-    return values if sys.byteorder == "little" else values.astype(dtype)
 
 
 def _one_batch(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from lakegate.format.arrays import mask
 from lakegate.format.rows import Rows
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _same_keys(left: Rows, i: int, right: Rows, j: int) -> int:
 
 def _unequal(left: Rows, i: int, right: Rows, j: int, length: int) -> list[int]:
     """Offsets of the rows that differ in a column, within a stretch of rows with the same keys."""
-    mask: npt.NDArray[np.bool_] | None = None
+    unequal: npt.NDArray[np.bool_] | None = None
     for index in range(len(left.layout.columns)):
         if index == left.layout.key_index:
             continue
@@ -71,8 +72,8 @@ def _unequal(left: Rows, i: int, right: Rows, j: int, length: int) -> list[int]:
         other = right.batch.column(index).slice(j, length)
         if not mine.equals(other):
             found = _not_equal(mine, other)
-            mask = found if mask is None else mask | found
-    return [] if mask is None else mask.nonzero()[0].tolist()
+            unequal = found if unequal is None else unequal | found
+    return [] if unequal is None else unequal.nonzero()[0].tolist()
 
 
 def _not_equal(mine: pa.Array, other: pa.Array) -> npt.NDArray[np.bool_]:
@@ -81,4 +82,4 @@ def _not_equal(mine: pa.Array, other: pa.Array) -> npt.NDArray[np.bool_]:
     found = pc.call_function("not_equal", [mine, other])
     if found.null_count:
         found = pc.call_function("coalesce", [found, pc.call_function("xor", [mine.is_null(), other.is_null()])])
-    return found.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    return mask(found)
