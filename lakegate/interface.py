@@ -160,7 +160,9 @@ class Repository(Protocol):
         DELTA_STALE_REMOVE), Refused(DELTA_LOG_INVALID, DELTA_PATH_FORBIDDEN, DELTA_FEATURE_UNKNOWN).
         """
 
-    def copy(self, branch: str, path: str, source_ref: str, source_path: str, request: PutRequest | None = None) -> Entry:
+    def copy(
+        self, branch: str, path: str, source_ref: str, source_path: str, request: PutRequest | None = None
+    ) -> Entry:
         """Copies an object onto a branch without copying bytes. `request` replaces metadata and content type."""
 
     def set_metadata(self, branch: str, path: str, metadata: Mapping[str, str]) -> Entry:
@@ -169,7 +171,7 @@ class Repository(Protocol):
     def delete(self, branch: str, path: str) -> None:
         """Deletes an object on the branch (uncommitted). Raises NotFound(OBJECT_NOT_FOUND)."""
 
-    def delete_many(self, branch: str, paths: Sequence[str]) -> list[DeleteFailure]:
+    def delete_many(self, branch: str, paths: Sequence[str]) -> tuple[DeleteFailure, ...]:
         """Deletes objects on the branch; paths that hold nothing are no failure."""
 
     # -- multipart uploads --------------------------------------------------------------------------------------------
@@ -259,7 +261,9 @@ class Repository(Protocol):
 
     def table_preview(self, ref: str, path: str, limit: int = 20) -> TablePreview: ...
 
-    def table_diff(self, left: str, right: str, prefix: str = "", after: str = "", amount: int = 100) -> Page[TableDiff]: ...
+    def table_diff(
+        self, left: str, right: str, prefix: str = "", after: str = "", amount: int = 100
+    ) -> Page[TableDiff]: ...
 
     def read_table(self, ref: str, path: str) -> pads.Dataset:
         """The live rows of a table as a pyarrow dataset with the table's logical columns, straight from the data
@@ -275,6 +279,8 @@ class Repository(Protocol):
 
     def release_hold(self, hold: HoldId) -> None: ...
 
-    def verify(self, ref: str, deep: bool = False, tables: Sequence[str] = (), progress: Progress | None = None) -> VerifyOutcome:
+    def verify(
+        self, ref: str, deep: bool = False, tables: Sequence[str] = (), progress: Progress | None = None
+    ) -> VerifyOutcome:
         """Re-hashes commit, manifest and nodes; checks that every object is there with its size; with `deep`
         re-hashes the data too. Only below `tables` where given."""

@@ -452,9 +452,13 @@ class ImportSource:
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
+    """`replace` also removes what stands below a prefix's destination and is not in a source: the branch mirrors the
+    sources there."""
+
     sources: tuple[ImportSource, ...]
     commit: CommitRequest
     dry_run: bool = False
+    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)

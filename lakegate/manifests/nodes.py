@@ -16,7 +16,7 @@ from lakegate.manifests.cache import Cache
 from lakegate.manifests.disk import DiskCache
 from lakegate.objectstore.protocol import ObjectStore
 
-_THREADS = 4
+_THREADS = 3
 
 
 class StoredNodes:

@@ -60,7 +60,7 @@ def from_store_error(error: Exception, url: str, key: str, action: str) -> Lakeg
             ErrorKind.STORE_UNAVAILABLE,
             f"The bucket of {url} is not there: {reason}",
             hint="Create the bucket, or check the endpoint in lakegate's settings.",
-            details={**details, "final": True},
+            details={**details, "final": True, "bucket_missing": True},
         )
     if status == 507 or "QuotaExceeded" in str(error):
         return Unavailable(

@@ -1,0 +1,82 @@
+"""Reverts a commit on a branch, or cherry-picks one onto it."""
+
+from __future__ import annotations
+
+from lakegate import refs, staging
+from lakegate.context import RepositoryContext
+from lakegate.errors import ErrorKind, InvalidInput, MergeConflict, Refused
+from lakegate.ids import CommitId
+from lakegate.model import ApplyRequest, Commit
+from lakegate.ops.clean import sealed_clean
+from lakegate.ops.commit import TreeCommit, commit_tree, too_many_updates
+from lakegate.ops.threeway import Roots, Settlement, plan_three_way
+
+_TRIES = 20
+
+
+def revert(ctx: RepositoryContext, branch: str, request: ApplyRequest) -> Commit:
+    """Commits the inverse of what a commit changed."""
+    return _apply(ctx, branch, request, "revert", inverse=True)
+
+
+def cherry_pick(ctx: RepositoryContext, branch: str, request: ApplyRequest) -> Commit:
+    """Commits what a commit changed."""
+    return _apply(ctx, branch, request, "cherry-pick", inverse=False)
+
+
+def _apply(ctx: RepositoryContext, branch: str, request: ApplyRequest, verb: str, *, inverse: bool) -> Commit:
+    name = refs.get_branch(ctx, branch).name
+    applied = ctx.manifests.read_commit(refs.resolve(ctx, request.ref).commit)
+    before = staging.objects_root(ctx, _parent(ctx, applied, request))
+    after = staging.objects_root(ctx, applied.id)
+    for _ in range(_TRIES):
+        state = sealed_clean(ctx, name, f"a {verb}")
+        head = staging.objects_root(ctx, state.commit)
+        roots = Roots(after, before, head) if inverse else Roots(before, after, head)
+        plan = plan_three_way(ctx, roots, Settlement(keeps_versions=inverse))
+        if plan.root is None:
+            raise MergeConflict(
+                f"The {verb} of {applied.id[:12]} on {branch!r} meets {len(plan.conflicts)} conflicts.",
+                plan.conflicts,
+                hint="Nothing was changed. What it changed was changed again since: roll back paths instead.",
+            )
+        if plan.root == head and not request.allow_empty:
+            raise Refused(
+                ErrorKind.NOTHING_TO_COMMIT,
+                f"The {verb} of {applied.id[:12]} changes nothing on {branch!r}.",
+                hint="Nothing needs to be done.",
+            )
+        default = f'Revert "{applied.message}"' if inverse else applied.message
+        made = commit_tree(
+            ctx,
+            state,
+            plan.root,
+            TreeCommit(
+                (state.commit,),
+                request.message or default,
+                f"{verb} of {applied.id}",
+                request.metadata,
+                drop=state.sealed,
+                clean=True,
+            ),
+        )
+        if made is not None:
+            return made
+    raise too_many_updates(name)
+
+
+def _parent(ctx: RepositoryContext, commit: Commit, request: ApplyRequest) -> CommitId:
+    number = request.parent or 1
+    if request.parent is None and len(commit.parents) > 1:
+        raise InvalidInput(
+            ErrorKind.INVALID_ARGUMENT,
+            f"The commit {commit.id[:12]} is a merge of {len(commit.parents)} parents.",
+            hint="Say against which parent, counted from 1.",
+        )
+    if not 1 <= number <= len(commit.parents):
+        raise InvalidInput(
+            ErrorKind.INVALID_ARGUMENT,
+            f"The commit {commit.id[:12]} has {len(commit.parents)} parents, so no parent {number}.",
+            hint="Choose one that it has.",
+        )
+    return commit.parents[number - 1]

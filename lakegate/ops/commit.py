@@ -1,0 +1,107 @@
+"""Makes a commit of a branch's uncommitted changes, or of a tree that another use case built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from lakegate import refs, staging, tree
+from lakegate.context import RepositoryContext
+from lakegate.errors import ErrorKind, InvalidInput, Refused
+from lakegate.format.kinds import OBJECTS
+from lakegate.ids import CommitId, NodeId, StagingToken
+from lakegate.metastore.protocol import BranchState
+from lakegate.model import Commit, CommitRequest, Entry
+
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TreeCommit:
+    """What goes into a commit beside its tree. `drop` are sealed tokens that it takes; `clean`: nothing else may be
+    staged when the branch moves."""
+
+    parents: tuple[CommitId, ...]
+    message: str
+    reason: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    created: int | None = None
+    drop: tuple[StagingToken, ...] = ()
+    clean: bool = False
+
+
+def commit(ctx: RepositoryContext, branch: str, request: CommitRequest) -> Commit:
+    """Commits all uncommitted changes of a branch: seals them, builds the tree, moves the branch.
+
+    Whatever fails leaves them readable and to be committed later. Raises Refused(NOTHING_TO_COMMIT,
+    TOO_MANY_UPDATES).
+    """
+    message = _checked_message(request.message)
+    name = refs.get_branch(ctx, branch).name
+    for _ in range(_TRIES):
+        state = ctx.meta.seal(ctx.info.id, name)
+        if state is None:
+            raise refs.branch_not_found(name)
+        root = staging.objects_root(ctx, state.commit)
+        built = tree.apply(ctx.manifests.nodes, OBJECTS, root, _changes(ctx, state, root))
+        if built == root and not request.allow_empty:
+            raise Refused(
+                ErrorKind.NOTHING_TO_COMMIT,
+                f"The branch {name!r} has no uncommitted changes.",
+                hint="Write something first, or ask for an empty commit.",
+            )
+        made = commit_tree(
+            ctx,
+            state,
+            built,
+            TreeCommit((state.commit,), message, "commit", request.metadata, request.date, state.sealed),
+        )
+        if made is not None:
+            return made
+    raise too_many_updates(name)
+
+
+def commit_tree(ctx: RepositoryContext, expected: BranchState, root: NodeId, made_of: TreeCommit) -> Commit | None:
+    """Writes manifest and commit over a durable tree, then moves the branch. None where the race was lost."""
+    before = ctx.manifests.read_manifest(ctx.manifests.read_commit(expected.commit).manifest)
+    manifest = ctx.manifests.write_manifest(root, before.tables_root)
+    generation = 1 + max(ctx.manifests.read_commit(parent).generation for parent in made_of.parents)
+    made = ctx.manifests.write_commit(
+        parents=made_of.parents,
+        manifest=manifest.id,
+        message=made_of.message,
+        committer=ctx.actor,
+        created=made_of.created if made_of.created is not None else ctx.clock(),
+        metadata=made_of.metadata,
+        generation=generation,
+    )
+    moved = refs.move(ctx, expected, made.id, drop=made_of.drop, clean=made_of.clean, reason=made_of.reason)
+    return None if moved is None else made
+
+
+def too_many_updates(branch: str) -> Refused:
+    """Makes the error for a branch that moved at every try."""
+    return Refused(
+        ErrorKind.TOO_MANY_UPDATES,
+        f"The branch {branch!r} was moved by others {_TRIES} times in a row; it was left as they made it.",
+        hint="Try again.",
+    )
+
+
+def _changes(ctx: RepositoryContext, state: BranchState, root: NodeId) -> Iterator[tuple[str, Entry | None]]:
+    """The sealed changes that a reader could see; folder markers stay out of commits."""
+    for row in staging.iterate(ctx, state.sealed):
+        if row.path.endswith("/"):
+            continue
+        before = tree.get(ctx.manifests.nodes, OBJECTS, root, row.path)
+        if before is None and row.entry is None:
+            continue
+        if before is not None and row.entry is not None and row.entry.same_content(before):
+            continue
+        yield row.path, row.entry
+
+
+def _checked_message(message: str) -> str:
+    if not message.strip():
+        raise InvalidInput(ErrorKind.INVALID_ARGUMENT, "A commit needs a message.", hint="Say what changed, and why.")
+    return message

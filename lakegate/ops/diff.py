@@ -1,0 +1,110 @@
+"""What differs between two commits, or between a branch and its uncommitted changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from lakegate import refs, staging, tree
+from lakegate.context import RepositoryContext
+from lakegate.errors import ErrorKind, Refused
+from lakegate.format.kinds import OBJECTS
+from lakegate.graph import merge_base
+from lakegate.ids import CommitId, NodeId
+from lakegate.model import MAX_PAGE, ChangeKind, Entry, ListRequest, ObjectChange, Page, page_of
+
+_LAST = "\U0010ffff"
+
+Source = Callable[[str], Iterator[ObjectChange]]
+"""Yields changes after a path."""
+
+
+def diff(
+    ctx: RepositoryContext, left: str, right: str, request: ListRequest, three_dot: bool = False
+) -> Page[ObjectChange]:
+    """Lists what differs from the commit of `left` (three_dot: of the merge base) to the commit of `right`."""
+    before, after = refs.resolve(ctx, left).commit, refs.resolve(ctx, right).commit
+    if three_dot:
+        before = base_of(ctx, before, after)
+    roots = staging.objects_root(ctx, before), staging.objects_root(ctx, after)
+    return _page(lambda start: changes(ctx, *roots, request.prefix, start), request)
+
+
+def uncommitted(ctx: RepositoryContext, branch: str, request: ListRequest) -> Page[ObjectChange]:
+    """Lists what a commit of the branch would change."""
+    while True:
+        state = refs.get_branch(ctx, branch)
+        root = staging.objects_root(ctx, state.commit)
+
+        def rows(start: str) -> Iterator[ObjectChange]:
+            for row in staging.iterate(ctx, state.tokens, request.prefix, start):  # noqa: B023  used in this turn
+                before = tree.get(ctx.manifests.nodes, OBJECTS, root, row.path)  # noqa: B023
+                change = None if row.path.endswith("/") else change_of(row.path, before, row.entry)
+                if change is not None:
+                    yield change
+
+        page = _page(rows, request)
+        now = ctx.meta.get_branch(ctx.info.id, state.name)
+        if now is None or set(state.tokens) <= set(now.tokens):
+            return page
+
+
+def changes(
+    ctx: RepositoryContext, left: NodeId, right: NodeId, prefix: str = "", after: str = ""
+) -> Iterator[ObjectChange]:
+    """Yields what a reader sees differ between two trees of objects, in order; reads only nodes that differ."""
+    for found in tree.diff(ctx.manifests.nodes, OBJECTS, left, right, prefix, after):
+        change = change_of(found.path, found.left, found.right)
+        if change is not None:
+            yield change
+
+
+def change_of(path: str, left: Entry | None, right: Entry | None) -> ObjectChange | None:
+    """Makes the change between two entries of one path; None where a reader sees none."""
+    if left is None and right is None:
+        return None
+    if left is None:
+        return ObjectChange(path, ChangeKind.ADDED, None, right)
+    if right is None:
+        return ObjectChange(path, ChangeKind.REMOVED, left, None)
+    return None if left.same_content(right) else ObjectChange(path, ChangeKind.CHANGED, left, right)
+
+
+def base_of(ctx: RepositoryContext, left: CommitId, right: CommitId) -> CommitId:
+    """Returns the merge base of two commits. Raises Refused(NO_MERGE_BASE)."""
+    base = merge_base(ctx.manifests.read_commit, left, right)
+    if base is None:
+        raise Refused(
+            ErrorKind.NO_MERGE_BASE,
+            f"The commits {left[:12]} and {right[:12]} have no history in common.",
+            hint="Compare or copy between them instead.",
+        )
+    return base
+
+
+def _page(source: Source, request: ListRequest) -> Page[ObjectChange]:
+    amount = max(0, min(request.amount, MAX_PAGE))
+    found = tuple(islice(_grouped(source, request), amount + 1))
+    return page_of(found, amount, lambda change: change.path)
+
+
+def _grouped(source: Source, request: ListRequest) -> Iterator[ObjectChange]:
+    """With a delimiter, the changes of one folder are one line, and the walk steps over the rest of it."""
+    after = request.after
+    delimiter, start = request.delimiter, len(request.prefix)
+    seen = ""
+    if delimiter and after.endswith(delimiter):
+        seen, after = after, after + _LAST
+    while True:
+        for change in source(after):
+            end = change.path.find(delimiter, start) if delimiter else -1
+            if end < 0:
+                yield change
+                continue
+            folder = change.path[: end + len(delimiter)]
+            if folder != seen:
+                seen, after = folder, folder + _LAST
+                yield ObjectChange(folder, ChangeKind.PREFIX_CHANGED)
+                break
+        else:
+            return

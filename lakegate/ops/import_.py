@@ -1,0 +1,174 @@
+"""Imports existing objects without copying them: the commit points at where they lie."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from lakegate import tree
+from lakegate.context import RepositoryContext
+from lakegate.errors import ErrorKind, InvalidInput, Refused
+from lakegate.format.kinds import OBJECTS
+from lakegate.ids import BranchName, NodeId
+from lakegate.metastore.protocol import BranchState
+from lakegate.model import Commit, Entry, ImportKind, ImportRequest, Progress
+from lakegate.ops.clean import require_clean, sealed_clean
+from lakegate.ops.commit import TreeCommit, commit_tree
+from lakegate.ops.import_sources import OpenSource, entries, open_source
+
+SOURCE_METADATA = "lakegate.import.source"
+_TRIES = 10
+_REPORT_EVERY = 1000
+
+Change = tuple[str, Entry | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOutcome:
+    """What an import did; `commit` is None for a dry run. `removed` counts objects that `replace` took away."""
+
+    commit: Commit | None
+    objects: int
+    bytes: int
+    removed: int = 0
+
+    def as_result(self) -> dict[str, Any]:
+        """The outcome as a job's result."""
+        return {
+            "commit": self.commit.id if self.commit else None,
+            "objects": self.objects,
+            "bytes": self.bytes,
+            "removed": self.removed,
+        }
+
+
+def import_(
+    ctx: RepositoryContext, branch: BranchName, request: ImportRequest, progress: Progress | None = None
+) -> ImportOutcome:
+    """Puts the sources' objects into the branch's tree, over what stands at the same paths, and commits.
+
+    The entries keep the sources' absolute addresses, sizes, ETags and times; lakegate never deletes these objects, and
+    a source that is changed or deleted afterwards can no longer be read. A dry run lists and checks, and writes
+    nothing. Memory does not grow with the number of objects.
+
+    Raises NotFound for a branch or source that is not there, InvalidInput for sources, destinations and paths that
+    break the rules, Refused(DIRTY_BRANCH) for uncommitted changes, Refused(NOTHING_TO_COMMIT) where the branch holds
+    all of it already (unless `allow_empty`), Refused(CANCELLED).
+    """
+    if not request.sources:
+        raise InvalidInput(ErrorKind.INVALID_ARGUMENT, "The import names no source.", hint="Name at least one.")
+    opened = tuple(open_source(ctx, source) for source in request.sources)
+    counter = _Counter(progress)
+    if request.dry_run:
+        state = require_clean(ctx, branch, "the import")
+        for _ in _changes(ctx, _root(ctx, state), opened, request.replace, counter):
+            continue
+        return counter.outcome(None)
+    state = sealed_clean(ctx, branch, "the import")
+    before = _root(ctx, state)
+    after = tree.apply(ctx.manifests.nodes, OBJECTS, before, _changes(ctx, before, opened, request.replace, counter))
+    counter.report()
+    if after == before and not request.commit.allow_empty:
+        raise Refused(
+            ErrorKind.NOTHING_TO_COMMIT,
+            f"The branch {branch!r} already holds all {counter.objects} objects of the import.",
+            hint="Nothing was changed. Allow empty commits to record the import all the same.",
+        )
+    return counter.outcome(_commit(ctx, state, request, before, after))
+
+
+def _commit(
+    ctx: RepositoryContext, state: BranchState, request: ImportRequest, before: NodeId, after: NodeId
+) -> Commit:
+    for _ in range(_TRIES):
+        made = commit_tree(ctx, state, after, _tree_commit(state, request))
+        if made is not None:
+            return made
+        # Someone else's commit came first. What the import changed is put onto theirs: the same as if the import had
+        # come first where they changed the same paths, and no source need be listed again.
+        state = sealed_clean(ctx, state.name, "the import")
+        root = _root(ctx, state)
+        found = tree.diff(ctx.manifests.nodes, OBJECTS, before, after)
+        after = tree.apply(ctx.manifests.nodes, OBJECTS, root, ((change.path, change.right) for change in found))
+        before = root
+    raise Refused(
+        ErrorKind.BRANCH_MOVED,
+        f"The branch {state.name!r} moved {_TRIES} times while the import was committed.",
+        hint="Nothing was changed. Try again when fewer commits come in, or import into a branch and merge it.",
+    )
+
+
+def _tree_commit(state: BranchState, request: ImportRequest) -> TreeCommit:
+    wanted = request.commit
+    sources = " ".join(source.url for source in request.sources)
+    return TreeCommit(
+        parents=(state.commit,),
+        message=wanted.message,
+        metadata={SOURCE_METADATA: sources, **wanted.metadata},
+        created=wanted.date,
+        drop=state.sealed,
+        clean=True,
+        reason=f"import from {sources}",
+    )
+
+
+def _root(ctx: RepositoryContext, state: BranchState) -> NodeId:
+    return ctx.manifests.read_manifest(ctx.manifests.read_commit(state.commit).manifest).objects_root
+
+
+def _changes(
+    ctx: RepositoryContext, root: NodeId, opened: tuple[OpenSource, ...], replace_: bool, counter: _Counter
+) -> Iterator[Change]:
+    """Yields the import's changes by path, counted."""
+    found: Iterator[Change] = ((entry.path, entry) for entry in counter.count(entries(opened)))
+    if not replace_:
+        return found
+    return _with_removals(found, _standing(ctx, root, opened), counter)
+
+
+def _standing(ctx: RepositoryContext, root: NodeId, opened: tuple[OpenSource, ...]) -> Iterator[Change]:
+    """Yields a removal for every path that stands below a prefix destination."""
+    prefixes = sorted({source.target for source in opened if source.source.kind is ImportKind.PREFIX})
+    outer = ""
+    for i, prefix in enumerate(prefixes):
+        if i and prefix.startswith(outer):
+            continue  # lies in the one before
+        outer = prefix
+        for entry in tree.iterate(ctx.manifests.nodes, OBJECTS, root, prefix):
+            yield entry.path, None
+
+
+def _with_removals(found: Iterator[Change], standing: Iterator[Change], counter: _Counter) -> Iterator[Change]:
+    merged = heapq.merge(found, standing, key=lambda change: change[0])  # stable: what is found comes first
+    for path, changes in groupby(merged, key=lambda change: change[0]):
+        entry = next(changes)[1]
+        counter.removed += entry is None
+        yield path, entry
+
+
+class _Counter:
+    """Counts what goes by and reports it."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.objects = 0
+        self.bytes = 0
+        self.removed = 0
+        self._progress = progress
+
+    def count(self, found: Iterator[Entry]) -> Iterator[Entry]:
+        for entry in found:
+            self.objects += 1
+            self.bytes += entry.size
+            if self.objects % _REPORT_EVERY == 0:
+                self.report()
+            yield entry
+
+    def report(self) -> None:
+        if self._progress is not None:
+            self._progress(self.objects, None)
+
+    def outcome(self, commit: Commit | None) -> ImportOutcome:
+        return ImportOutcome(commit, self.objects, self.bytes, self.removed)

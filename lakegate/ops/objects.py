@@ -1,0 +1,270 @@
+"""Reads, writes, copies and deletes objects of a branch."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from lakegate import refs, staging
+from lakegate.context import RepositoryContext
+from lakegate.errors import ErrorKind, InvalidInput, NotFound, PreconditionFailed, Refused
+from lakegate.ids import BranchName, new_id, object_path
+from lakegate.interface import Body
+from lakegate.model import DeleteFailure, Entry, PutRequest
+from lakegate.snapshot import object_not_found, stat
+
+_PIECE = 1 << 20
+_DEFAULT_TYPE = "application/octet-stream"
+
+
+class StoredReader:
+    """One object, opened: its bytes never change, for a physical address is written once."""
+
+    def __init__(self, ctx: RepositoryContext, entry: Entry) -> None:
+        self.entry = entry
+        self._store, self._key = ctx.addresses.locate(entry.address)
+
+    def read(self, start: int = 0, length: int | None = None) -> bytes:
+        length = self._bounded(start, length)
+        return self._store.get_range(self._key, start, length) if length else b""
+
+    def chunks(self, start: int = 0, length: int | None = None, size: int = _PIECE) -> Iterator[bytes]:
+        left = self._bounded(start, length)
+        while left:
+            piece = min(size, left)
+            yield self._store.get_range(self._key, start, piece)
+            start += piece
+            left -= piece
+
+    def _bounded(self, start: int, length: int | None) -> int:
+        if start < 0 or start > self.entry.size or (length is not None and length < 0):
+            raise InvalidInput(
+                ErrorKind.INVALID_RANGE,
+                f"The range from {start} lies outside the object, which has {self.entry.size} bytes.",
+                hint="Ask for bytes that are there.",
+            )
+        rest = self.entry.size - start
+        return rest if length is None else min(length, rest)
+
+
+class ObjectUpload:
+    """Takes one object's bytes piece by piece, in constant memory; nothing is seen of it before `finish`."""
+
+    def __init__(self, ctx: RepositoryContext, branch: str, path: str) -> None:
+        self._ctx = ctx
+        self._path = object_path(path)
+        self._branch = refs.get_branch(ctx, branch).name
+        self._address = fresh_address()
+        self._writer = ctx.store.writer(self._address)
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._size = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Takes the next piece."""
+        self._sha256.update(data)
+        self._md5.update(data)
+        self._size += len(data)
+        self._writer.write(data)
+
+    def finish(self, request: PutRequest) -> Entry:
+        """Checks what was declared, makes the bytes durable, and stages the entry. Raises what `Repository.put` does;
+        then the bytes are dropped."""
+        entry = Entry(
+            path=self._path,
+            address=self._address,
+            size=self._size,
+            etag=self._md5.hexdigest(),
+            mtime=self._ctx.clock(),
+            digest=f"sha256:{self._sha256.hexdigest()}",
+            content_type=_content_type(self._path, request.content_type),
+            metadata=dict(request.metadata),
+            headers=dict(request.headers),
+        )
+        try:
+            _check_declared(entry, request)
+            self._writer.finish()
+        except BaseException:
+            self.abort()
+            raise
+        try:
+            return stage_put(self._ctx, self._branch, entry, request)
+        except (NotFound, PreconditionFailed, Refused):
+            # Surely not staged. After any other error the row may stand, so the bytes stay.
+            self._ctx.store.delete([self._address])
+            raise
+
+    def abort(self) -> None:
+        """Drops the bytes."""
+        self._writer.abort()
+
+
+def open_object(ctx: RepositoryContext, ref: str, path: str) -> StoredReader:
+    """Opens an object for reading. Raises NotFound(OBJECT_NOT_FOUND)."""
+    return StoredReader(ctx, stat(ctx, ref, object_path(path)))
+
+
+def put(ctx: RepositoryContext, branch: str, path: str, body: Body, request: PutRequest) -> Entry:
+    """Writes an object to a branch; durable when it returns."""
+    upload = ObjectUpload(ctx, branch, path)
+    try:
+        for piece in _pieces(body):
+            upload.write(piece)
+    except BaseException:
+        upload.abort()
+        raise
+    return upload.finish(request)
+
+
+def copy(ctx: RepositoryContext, branch: str, path: str, source: tuple[str, str], request: PutRequest | None) -> Entry:
+    """Copies an object (ref, path) onto a branch: a new entry for the same bytes."""
+    there = stat(ctx, source[0], object_path(source[1]))
+    entry = replace(there, path=object_path(path), mtime=ctx.clock())
+    if request is not None:
+        entry = replace(
+            entry,
+            content_type=_content_type(path, request.content_type),
+            metadata=dict(request.metadata),
+            headers=dict(request.headers),
+        )
+    return stage_put(ctx, refs.get_branch(ctx, branch).name, entry, request or PutRequest())
+
+
+def set_metadata(ctx: RepositoryContext, branch: str, path: str, metadata: Mapping[str, str]) -> Entry:
+    """Replaces the user metadata of an object."""
+    object_path(path)
+
+    def decide(present: Entry | None) -> Entry:
+        if present is None:
+            raise object_not_found(branch, path)
+        return replace(present, metadata=dict(metadata), mtime=ctx.clock())
+
+    entry = staging.write_if(ctx, refs.get_branch(ctx, branch).name, path, decide)
+    if entry is None:
+        raise object_not_found(branch, path)
+    return entry
+
+
+def delete(ctx: RepositoryContext, branch: str, path: str) -> None:
+    """Deletes an object on the branch: a tombstone. Raises NotFound(OBJECT_NOT_FOUND)."""
+    object_path(path)
+
+    def decide(present: Entry | None) -> None:
+        if present is None:
+            raise object_not_found(branch, path)
+
+    staging.write_if(ctx, refs.get_branch(ctx, branch).name, path, decide)
+
+
+def delete_many(ctx: RepositoryContext, branch: str, paths: Sequence[str]) -> tuple[DeleteFailure, ...]:
+    """Deletes objects on the branch; paths that hold nothing are no failure."""
+    name = refs.get_branch(ctx, branch).name
+    failures: list[DeleteFailure] = []
+    for path in paths:
+        try:
+            staging.write(ctx, name, object_path(path), None)
+        except InvalidInput as error:
+            failures.append(DeleteFailure(path, error.kind, error.message))
+    return tuple(failures)
+
+
+def stage_put(ctx: RepositoryContext, branch: BranchName, entry: Entry, request: PutRequest) -> Entry:
+    """Stages an entry under the conditions of a request, and returns what stands there then. Raises PreconditionFailed.
+
+    A log commit of a Delta table is never overwritten, asked for or not: clients cache versions. The same bytes again
+    are a retry whose reply was lost, and answered as the first time.
+    """
+    fixed = _is_log_commit(entry.path)
+    if not (request.if_none_match or request.if_match is not None or fixed):
+        staging.write(ctx, branch, entry.path, entry)
+        return entry
+
+    def decide(present: Entry | None) -> Entry:
+        if fixed and present is not None:
+            if present.digest is not None and present.digest == entry.digest:
+                return present
+            raise PreconditionFailed(
+                ErrorKind.DELTA_VERSION_TAKEN,
+                f"{entry.path!r} stands on {branch!r} already: a published Delta version is never rewritten.",
+                hint="Read the table again and commit the next version; Delta writers do so by themselves.",
+            )
+        if request.if_none_match and present is not None:
+            raise _condition(entry.path, "there is an object already, and the write asked for none")
+        if request.if_match is not None and (present is None or present.etag != request.if_match):
+            raise _condition(entry.path, "the object is not the one that the write asked for")
+        return entry
+
+    return staging.write_if(ctx, branch, entry.path, decide) or entry
+
+
+def store_bytes(ctx: RepositoryContext, path: str, data: bytes) -> Entry:
+    """Writes bytes durably to a fresh address and returns the entry for them, staged nowhere."""
+    address = fresh_address()
+    writer = ctx.store.writer(address)
+    writer.write(data)
+    writer.finish()
+    return Entry(
+        path=path,
+        address=address,
+        size=len(data),
+        etag=hashlib.md5(data, usedforsecurity=False).hexdigest(),
+        mtime=ctx.clock(),
+        digest=f"sha256:{hashlib.sha256(data).hexdigest()}",
+        content_type=_content_type(path, _DEFAULT_TYPE),
+    )
+
+
+def fresh_address() -> str:
+    """Returns a physical address that was never used."""
+    name = new_id()
+    return f"data/{name[:2]}/{name[2:]}"
+
+
+def _is_log_commit(path: str) -> bool:
+    folder, _, name = path.rpartition("/")
+    stem = name.removesuffix(".json")
+    is_log = folder == "_delta_log" or folder.endswith("/_delta_log")
+    return is_log and stem != name and len(stem) == 20 and stem.isdecimal()
+
+
+def _pieces(body: Body) -> Iterator[bytes]:
+    if isinstance(body, bytes):
+        yield body
+    elif hasattr(body, "read"):
+        while piece := body.read(_PIECE):
+            yield piece
+    else:
+        yield from body
+
+
+def _content_type(path: str, given: str) -> str:
+    if given != _DEFAULT_TYPE:
+        return given
+    return mimetypes.guess_type(path)[0] or _DEFAULT_TYPE
+
+
+def _check_declared(entry: Entry, request: PutRequest) -> None:
+    if request.size is not None and request.size != entry.size:
+        raise InvalidInput(
+            ErrorKind.INCOMPLETE_BODY,
+            f"{request.size} bytes were announced for {entry.path!r}, and {entry.size} came.",
+            hint="Send it again, whole.",
+        )
+    for name, wanted, found in (
+        ("MD5", request.content_md5, entry.etag),
+        ("SHA-256", request.sha256, (entry.digest or "").removeprefix("sha256:")),
+    ):
+        if wanted is not None and wanted.lower() != found:
+            raise InvalidInput(
+                ErrorKind.CHECKSUM_MISMATCH,
+                f"The bytes that came for {entry.path!r} have the {name} {found}, not {wanted}.",
+                hint="They were damaged on the way: send them again.",
+            )
+
+
+def _condition(path: str, why: str) -> PreconditionFailed:
+    return PreconditionFailed(
+        ErrorKind.PRECONDITION_FAILED, f"{path!r} was not written: {why}.", hint="Read it again, then decide anew."
+    )

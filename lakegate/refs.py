@@ -1,0 +1,211 @@
+"""Branches and tags: resolving ref expressions, moving refs by compare-and-swap, and the ref journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lakegate.context import RepositoryContext
+from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, Refused
+from lakegate.ids import BranchName, CommitId, StagingToken, TagName, branch_name, is_full_id, tag_name
+from lakegate.metastore.protocol import BranchState, RefMove
+from lakegate.model import Branch, Tag
+from lakegate.revision import At, Back, Parent, parse
+
+_MIN_PREFIX = 4
+_HEX = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a ref names. `branch` is given where the expression is a branch's name and nothing else."""
+
+    commit: CommitId
+    branch: BranchState | None = None
+
+
+def resolve(ctx: RepositoryContext, ref: str) -> Resolved:
+    """Resolves a ref expression. A full commit id is read from the object store and asks the database nothing.
+
+    Raises InvalidInput(INVALID_REF, AMBIGUOUS_REF), NotFound(REF_NOT_FOUND, COMMIT_NOT_FOUND).
+    """
+    revision = parse(ref)
+    steps = list(revision.steps)
+    state = None
+    if is_full_id(revision.name):
+        commit = ctx.manifests.read_commit(CommitId(revision.name)).id
+    elif (state := ctx.meta.get_branch(ctx.info.id, BranchName(revision.name))) is not None:
+        commit = state.commit
+        if steps and isinstance(first := steps[0], At):
+            commit = _at(ctx, state.name, first)
+            steps = steps[1:]
+    else:
+        commit = _tag_or_prefix(ctx, revision.name)
+    for step in steps:
+        commit = _step(ctx, ref, commit, step)
+    return Resolved(commit, state if not revision.steps else None)
+
+
+def get_branch(ctx: RepositoryContext, name: str) -> BranchState:
+    """Returns a branch's state. Raises NotFound(BRANCH_NOT_FOUND), Refused(READ_ONLY_REF) for a tag or commit."""
+    state = ctx.meta.get_branch(ctx.info.id, BranchName(name))
+    if state is not None:
+        return state
+    if is_full_id(name) or ctx.meta.get_tag(ctx.info.id, TagName(name)) is not None:
+        raise Refused(
+            ErrorKind.READ_ONLY_REF,
+            f"{name!r} is a tag or a commit, which never changes.",
+            hint="Write to a branch; make one from it with `lakegate branch create`.",
+        )
+    raise branch_not_found(name)
+
+
+def create_branch(ctx: RepositoryContext, name: str, source: str) -> Branch:
+    """Creates a branch at the commit that `source` names: no bytes are copied. Raises AlreadyExists(BRANCH_EXISTS)."""
+    checked = branch_name(name)
+    commit = resolve(ctx, source).commit
+    state = ctx.meta.create_branch(ctx.info.id, checked, commit, ctx.actor)
+    write_journal(
+        ctx, RefMove("branch", name, commit, state.sequence, ctx.clock(), ctx.actor, f"created from {source}")
+    )
+    return Branch(checked, commit)
+
+
+def delete_branch(ctx: RepositoryContext, name: str) -> None:
+    """Deletes a branch with its uncommitted changes. Raises Refused(DEFAULT_BRANCH), NotFound(BRANCH_NOT_FOUND)."""
+    if name == ctx.info.default_branch:
+        raise Refused(
+            ErrorKind.DEFAULT_BRANCH,
+            f"{name!r} is the repository's default branch and can't be deleted.",
+            hint="Delete the repository instead, if that is meant.",
+        )
+    sequence = ctx.meta.delete_branch(ctx.info.id, BranchName(name), ctx.actor)
+    if sequence is None:
+        raise branch_not_found(name)
+    write_journal(ctx, RefMove("branch", name, None, sequence, ctx.clock(), ctx.actor, "deleted"))
+
+
+def create_tag(ctx: RepositoryContext, name: str, ref: str) -> Tag:
+    """Creates a tag at the commit that `ref` names. Raises AlreadyExists(TAG_EXISTS)."""
+    tag = ctx.meta.create_tag(ctx.info.id, tag_name(name), resolve(ctx, ref).commit, ctx.actor)
+    _journal_newest(ctx, "tag", name)
+    return tag
+
+
+def get_tag(ctx: RepositoryContext, name: str) -> Tag:
+    """Returns a tag. Raises NotFound(TAG_NOT_FOUND)."""
+    tag = ctx.meta.get_tag(ctx.info.id, TagName(name))
+    if tag is None:
+        raise _tag_not_found(name)
+    return tag
+
+
+def delete_tag(ctx: RepositoryContext, name: str) -> None:
+    """Deletes a tag. Raises NotFound(TAG_NOT_FOUND)."""
+    if not ctx.meta.delete_tag(ctx.info.id, TagName(name), ctx.actor):
+        raise _tag_not_found(name)
+    _journal_newest(ctx, "tag", name)
+
+
+def move(
+    ctx: RepositoryContext,
+    expected: BranchState,
+    commit: CommitId,
+    *,
+    drop: Sequence[StagingToken] = (),
+    clean: bool = False,
+    reason: str,
+) -> BranchState | None:
+    """Moves a branch by compare-and-swap, and journals the move before it returns. None where the race was lost."""
+    made = ctx.manifests.read_commit(commit)
+    ctx.meta.add_commit(ctx.info.id, commit, made.created)
+    state = ctx.meta.move_branch(ctx.info.id, expected, commit, drop=drop, clean=clean, actor=ctx.actor, reason=reason)
+    if state is not None:
+        write_journal(ctx, RefMove("branch", state.name, commit, state.sequence, ctx.clock(), ctx.actor, reason))
+    return state
+
+
+def write_journal(ctx: RepositoryContext, move: RefMove) -> None:
+    """Appends to the ref journal on the object store: each record tells the whole state of one ref, so that one which
+    a crash kept from being written is made good by the next."""
+    record = {
+        "kind": move.kind,
+        "name": move.name,
+        "commit": move.commit,
+        "sequence": move.sequence,
+        "at": move.at,
+        "actor": move.actor,
+        "reason": move.reason,
+    }
+    folder = "branches" if move.kind == "branch" else "tags"
+    data = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    ctx.store.put_if_absent(f"_lakegate/refs/{folder}/{move.name}/{move.sequence:020d}.json", data)
+
+
+def branch_not_found(name: str) -> LakegateError:
+    """Makes the error for a branch that is not there."""
+    return NotFound(
+        ErrorKind.BRANCH_NOT_FOUND, f"There is no branch {name!r}.", hint="List the branches to see which there are."
+    )
+
+
+def _journal_newest(ctx: RepositoryContext, kind: str, name: str) -> None:
+    for move in ctx.meta.ref_moves(ctx.info.id, name, 1):
+        if move.kind == kind:
+            write_journal(ctx, move)
+
+
+def _at(ctx: RepositoryContext, branch: BranchName, step: At) -> CommitId:
+    move = ctx.meta.ref_move_at(ctx.info.id, branch, step.time)
+    if move is None or move.commit is None:
+        raise NotFound(
+            ErrorKind.REF_NOT_FOUND,
+            f"The branch {branch!r} did not exist at that time.",
+            hint="Look at `lakegate log` for the times of its commits.",
+        )
+    return move.commit
+
+
+def _tag_or_prefix(ctx: RepositoryContext, name: str) -> CommitId:
+    tag = ctx.meta.get_tag(ctx.info.id, TagName(name))
+    if tag is not None:
+        return tag.commit
+    if len(name) >= _MIN_PREFIX and set(name) <= _HEX:
+        found = ctx.meta.commits_by_prefix(ctx.info.id, name, 2)
+        if len(found) > 1:
+            raise InvalidInput(
+                ErrorKind.AMBIGUOUS_REF,
+                f"Several commit ids start with {name!r}.",
+                hint="Give more digits.",
+                details={"commits": [str(commit) for commit in found]},
+            )
+        if found:
+            return found[0]
+    raise NotFound(
+        ErrorKind.REF_NOT_FOUND,
+        f"There is no branch, tag or commit {name!r}.",
+        hint="List them with `lakegate branch list`, `lakegate tag list` and `lakegate log`.",
+    )
+
+
+def _step(ctx: RepositoryContext, ref: str, commit: CommitId, step: Back | Parent | At) -> CommitId:
+    if isinstance(step, At):
+        raise InvalidInput(
+            ErrorKind.INVALID_REF, f"{ref!r}: @{{...}} needs a branch's name before it.", hint="Name a branch."
+        )
+    numbers = [1] * step.count if isinstance(step, Back) else [step.number]
+    for number in numbers:
+        parents = ctx.manifests.read_commit(commit).parents
+        if number > len(parents):
+            raise NotFound(
+                ErrorKind.REF_NOT_FOUND,
+                f"{ref!r} goes beyond the history: the commit {commit[:12]} has {len(parents)} parents.",
+                hint="Look at the history with `lakegate log`.",
+            )
+        commit = parents[number - 1]
+    return commit
+
+
+def _tag_not_found(name: str) -> NotFound:
+    return NotFound(ErrorKind.TAG_NOT_FOUND, f"There is no tag {name!r}.", hint="List the tags to see which there are.")

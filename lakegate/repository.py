@@ -1,0 +1,487 @@
+"""A lake in a folder of this machine, and its repositories: thin, and the only place that picks backends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn
+
+from lakegate.config import CONFIG_FILE, LakeSettings, lake_settings, parse_file
+from lakegate.context import RepositoryContext
+from lakegate.errors import AlreadyExists, ErrorKind, InvalidInput, NotFound, NotOffered, Refused
+from lakegate.ids import BranchName, HoldId, JobId, RepositoryId, UploadId, branch_name, new_id, repository_name
+from lakegate.interface import Body, ObjectReader
+from lakegate.metastore.protocol import MetaStore
+from lakegate.model import (
+    MAX_PAGE,
+    ApplyRequest,
+    Branch,
+    Commit,
+    CommitRequest,
+    CommonPrefix,
+    DeleteFailure,
+    Entry,
+    ExportRequest,
+    FileEntry,
+    Hold,
+    ImportRequest,
+    Job,
+    ListRequest,
+    LogRequest,
+    Manifest,
+    MergeOutcome,
+    MergeRequest,
+    ObjectChange,
+    Page,
+    Part,
+    PinDocument,
+    Progress,
+    PutRequest,
+    RepositoryInfo,
+    RollbackOutcome,
+    RollbackRequest,
+    TableDiff,
+    TableHistoryItem,
+    TablePreview,
+    TableVersion,
+    Tag,
+    Upload,
+    VerifyOutcome,
+    page_of,
+)
+from lakegate.objectstore.opener import StoreOpener
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as pads
+
+DATABASE_FILE = "lake.db"
+
+
+def wall_clock() -> int:
+    """Returns the time in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class EmbeddedLake:
+    """Implements `lakegate.interface.Lake` in this process."""
+
+    def __init__(
+        self, settings: LakeSettings, meta: MetaStore, actor: str, clock: Callable[[], int] = wall_clock
+    ) -> None:
+        self._settings = settings
+        self._meta = meta
+        self._actor = actor
+        self._clock = clock
+        self._opener = StoreOpener(settings.storage)
+        self._open: dict[RepositoryId, EmbeddedRepository] = {}
+
+    @classmethod
+    def create(
+        cls, home: Path, *, actor: str = "embedded", environment: Mapping[str, str] | None = None
+    ) -> EmbeddedLake:
+        """Creates a lake in a folder, or opens the one that is there."""
+        home = home.absolute()
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return cls._start(home, actor, environment or {}, create=True)
+
+    @classmethod
+    def open(cls, home: Path, *, actor: str = "embedded", environment: Mapping[str, str] | None = None) -> EmbeddedLake:
+        """Opens the lake in a folder. Raises NotFound(LAKE_NOT_FOUND), Refused(SCHEMA_TOO_NEW)."""
+        home = home.absolute()
+        return cls._start(home, actor, environment or {}, create=False)
+
+    @classmethod
+    def _start(cls, home: Path, actor: str, environment: Mapping[str, str], *, create: bool) -> EmbeddedLake:
+        from lakegate.metastore.sql import SqlMetaStore
+
+        file = home / CONFIG_FILE
+        settings = lake_settings(home, parse_file(file.read_text()) if file.exists() else {}, environment)
+        if settings.database_url is None and not create and not (home / DATABASE_FILE).exists():
+            raise NotFound(
+                ErrorKind.LAKE_NOT_FOUND, f"There is no lake in {home}.", hint="Create one with `lakegate init`."
+            )
+        url = settings.database_url or f"sqlite:///{home / DATABASE_FILE}"
+        return cls(settings, SqlMetaStore(url, create=create), actor)
+
+    @property
+    def url(self) -> str:
+        return self._settings.home.as_uri()
+
+    def close(self) -> None:
+        self._meta.close()
+
+    def __enter__(self) -> EmbeddedLake:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def version(self) -> str:
+        return installed_version("lakegate")
+
+    def create_repository(
+        self, name: str, storage_namespace: str | None = None, default_branch: str = "main"
+    ) -> RepositoryInfo:
+        checked = repository_name(name)
+        branch = branch_name(default_branch)
+        try:
+            self._meta.get_repository(checked)
+        except NotFound:
+            pass
+        else:
+            raise AlreadyExists(
+                ErrorKind.REPOSITORY_EXISTS, f"There is a repository {name!r} already.", hint="Choose another name."
+            )
+        url = self._opener.namespace(storage_namespace or f"{self._namespace_base()}/{name}")
+        info = RepositoryInfo(RepositoryId(new_id()), checked, url, branch, self._clock())
+        ctx = self._context(info)
+        present = ctx.manifests.read_format()
+        if present is not None:
+            raise AlreadyExists(
+                ErrorKind.NAMESPACE_IN_USE,
+                f"The storage namespace {url} holds the data of a repository {present.name!r} already.",
+                hint="Choose an empty place, or move that data away.",
+            )
+        first = _first_commit(ctx)
+        ctx.manifests.write_format(info)
+        state = self._meta.create_repository(info, first.id, self._actor)
+        self._meta.add_commit(info.id, first.id, first.created)
+
+        from lakegate import refs
+        from lakegate.metastore.protocol import RefMove
+
+        refs.write_journal(
+            ctx, RefMove("branch", branch, first.id, state.sequence, info.created, self._actor, "created")
+        )
+        return info
+
+    def repositories(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[RepositoryInfo]:
+        amount = _bounded(amount)
+        return page_of(self._meta.list_repositories(prefix, after, amount + 1), amount, lambda info: info.name)
+
+    def repository(self, name: str) -> EmbeddedRepository:
+        info = self._meta.get_repository(repository_name(name))
+        found = self._open.get(info.id)
+        if found is None:
+            found = self._open.setdefault(info.id, EmbeddedRepository(self._context(info)))
+        return found
+
+    def delete_repository(self, name: str, force: bool = False) -> None:
+        repository = self.repository(name)
+        if not force:
+            repository.require_empty()
+        self._meta.delete_repository(repository.info.name)
+        self._open.pop(repository.info.id, None)
+
+    def _namespace_base(self) -> str:
+        base = self._settings.default_namespace_base
+        return base.rstrip("/") if base else (self._settings.home / "data").as_uri()
+
+    def _context(self, info: RepositoryInfo) -> RepositoryContext:
+        from lakegate.manifests import Manifests
+        from lakegate.objectstore.addresses import AddressSpace
+
+        store = self._opener.open(info.storage_namespace)
+        manifests = Manifests(store, cache_bytes=self._settings.cache_bytes)
+        addresses = AddressSpace(store, self._opener)
+        return RepositoryContext(info, self._meta, store, addresses, manifests, self._clock, self._actor)
+
+
+class EmbeddedRepository:
+    """Implements `lakegate.interface.Repository` in this process."""
+
+    def __init__(self, ctx: RepositoryContext) -> None:
+        self.ctx = ctx
+
+    @property
+    def info(self) -> RepositoryInfo:
+        return self.ctx.info
+
+    def require_empty(self) -> None:
+        """Raises Refused(REPOSITORY_NOT_EMPTY) where something was committed or staged."""
+        for state in self.ctx.meta.list_branches(self.info.id, "", "", MAX_PAGE):
+            commit = self.ctx.manifests.read_commit(state.commit)
+            if commit.parents or self.ctx.meta.staged_rows(state.tokens, limit=1):
+                raise Refused(
+                    ErrorKind.REPOSITORY_NOT_EMPTY,
+                    f"The repository {self.info.name!r} holds data on the branch {state.name!r}.",
+                    hint="Delete it with force, if that is meant; the bytes stay in its storage namespace.",
+                )
+
+    # -- refs ---------------------------------------------------------------------------------------------------------
+
+    def branches(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[Branch]:
+        amount = _bounded(amount)
+        states = self.ctx.meta.list_branches(self.info.id, prefix, after, amount + 1)
+        return page_of([Branch(s.name, s.commit) for s in states], amount, lambda branch: branch.name)
+
+    def branch(self, name: str) -> Branch:
+        from lakegate import refs
+
+        state = self.ctx.meta.get_branch(self.info.id, BranchName(name))
+        if state is None:
+            raise refs.branch_not_found(name)
+        return Branch(state.name, state.commit)
+
+    def create_branch(self, name: str, source: str) -> Branch:
+        from lakegate import refs
+
+        return refs.create_branch(self.ctx, name, source)
+
+    def delete_branch(self, name: str) -> None:
+        from lakegate import refs
+
+        refs.delete_branch(self.ctx, name)
+
+    def tags(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[Tag]:
+        amount = _bounded(amount)
+        found = self.ctx.meta.list_tags(self.info.id, prefix, after, amount + 1)
+        return page_of(found, amount, lambda tag: tag.name)
+
+    def tag(self, name: str) -> Tag:
+        from lakegate import refs
+
+        return refs.get_tag(self.ctx, name)
+
+    def create_tag(self, name: str, ref: str) -> Tag:
+        from lakegate import refs
+
+        return refs.create_tag(self.ctx, name, ref)
+
+    def delete_tag(self, name: str) -> None:
+        from lakegate import refs
+
+        refs.delete_tag(self.ctx, name)
+
+    def commit_of(self, ref: str) -> Commit:
+        from lakegate import refs
+
+        return self.ctx.manifests.read_commit(refs.resolve(self.ctx, ref).commit)
+
+    def manifest(self, ref: str) -> Manifest:
+        return self.ctx.manifests.read_manifest(self.commit_of(ref).manifest)
+
+    def log(self, ref: str, request: LogRequest = LogRequest()) -> Page[Commit]:
+        from lakegate.ops.log import log
+
+        return log(self.ctx, ref, request)
+
+    # -- objects ------------------------------------------------------------------------------------------------------
+
+    def stat(self, ref: str, path: str) -> Entry:
+        from lakegate.ids import object_path
+        from lakegate.snapshot import stat
+
+        return stat(self.ctx, ref, object_path(path))
+
+    def open(self, ref: str, path: str) -> ObjectReader:
+        from lakegate.ops.objects import open_object
+
+        return open_object(self.ctx, ref, path)
+
+    def list(self, ref: str, request: ListRequest = ListRequest()) -> Page[Entry | CommonPrefix]:
+        from lakegate.snapshot import list_page
+
+        return list_page(self.ctx, ref, request)
+
+    def put(self, branch: str, path: str, body: Body, request: PutRequest = PutRequest()) -> Entry:
+        from lakegate.ops.objects import put
+
+        return put(self.ctx, branch, path, body, request)
+
+    def copy(
+        self, branch: str, path: str, source_ref: str, source_path: str, request: PutRequest | None = None
+    ) -> Entry:
+        from lakegate.ops.objects import copy
+
+        return copy(self.ctx, branch, path, (source_ref, source_path), request)
+
+    def set_metadata(self, branch: str, path: str, metadata: Mapping[str, str]) -> Entry:
+        from lakegate.ops.objects import set_metadata
+
+        return set_metadata(self.ctx, branch, path, metadata)
+
+    def delete(self, branch: str, path: str) -> None:
+        from lakegate.ops.objects import delete
+
+        delete(self.ctx, branch, path)
+
+    def delete_many(self, branch: str, paths: Sequence[str]) -> tuple[DeleteFailure, ...]:
+        from lakegate.ops.objects import delete_many
+
+        return delete_many(self.ctx, branch, paths)
+
+    # -- multipart uploads --------------------------------------------------------------------------------------------
+
+    def create_upload(self, branch: str, path: str, request: PutRequest = PutRequest()) -> Upload:
+        _not_offered("Multipart uploads are")
+
+    def put_part(self, upload: UploadId, number: int, body: Body, request: PutRequest = PutRequest()) -> Part:
+        _not_offered("Multipart uploads are")
+
+    def parts(self, upload: UploadId, after: int = 0, amount: int = 1000) -> tuple[Upload, Page[Part]]:
+        _not_offered("Multipart uploads are")
+
+    def uploads(self, branch: str, prefix: str = "", after: str = "", amount: int = 1000) -> Page[Upload]:
+        _not_offered("Multipart uploads are")
+
+    def complete_upload(
+        self, upload: UploadId, parts: Sequence[tuple[int, str]], request: PutRequest = PutRequest()
+    ) -> Entry:
+        _not_offered("Multipart uploads are")
+
+    def abort_upload(self, upload: UploadId) -> None:
+        _not_offered("Multipart uploads are")
+
+    # -- changes ------------------------------------------------------------------------------------------------------
+
+    def uncommitted(self, branch: str, request: ListRequest = ListRequest()) -> Page[ObjectChange]:
+        from lakegate.ops.diff import uncommitted
+
+        return uncommitted(self.ctx, branch, request)
+
+    def diff(
+        self, left: str, right: str, request: ListRequest = ListRequest(), three_dot: bool = False
+    ) -> Page[ObjectChange]:
+        from lakegate.ops.diff import diff
+
+        return diff(self.ctx, left, right, request, three_dot)
+
+    def commit(self, branch: str, request: CommitRequest) -> Commit:
+        from lakegate.ops.commit import commit
+
+        return commit(self.ctx, branch, request)
+
+    def merge(self, source: str, destination: str, request: MergeRequest = MergeRequest()) -> MergeOutcome:
+        from lakegate.ops.merge import merge
+
+        return merge(self.ctx, source, destination, request)
+
+    def merge_base(self, left: str, right: str) -> Commit | None:
+        from lakegate.ops.merge import merge_base
+
+        return merge_base(self.ctx, left, right)
+
+    def revert(self, branch: str, request: ApplyRequest) -> Commit:
+        from lakegate.ops.apply import revert
+
+        return revert(self.ctx, branch, request)
+
+    def cherry_pick(self, branch: str, request: ApplyRequest) -> Commit:
+        from lakegate.ops.apply import cherry_pick
+
+        return cherry_pick(self.ctx, branch, request)
+
+    def reset(self, branch: str, path: str | None = None, prefix: str | None = None) -> int:
+        from lakegate.ops.reset import reset
+
+        return reset(self.ctx, branch, path, prefix)
+
+    def hard_reset(self, branch: str, ref: str) -> Branch:
+        from lakegate.ops.reset import hard_reset
+
+        return hard_reset(self.ctx, branch, ref)
+
+    def rollback(self, branch: str, request: RollbackRequest) -> RollbackOutcome:
+        from lakegate.ops.rollback import rollback
+
+        return rollback(self.ctx, branch, request)
+
+    # -- import, export, jobs -----------------------------------------------------------------------------------------
+
+    def import_(self, branch: str, request: ImportRequest, progress: Progress | None = None) -> Job:
+        _not_offered("Imports are")
+
+    def start_import(self, branch: str, request: ImportRequest) -> Job:
+        _not_offered("Imports are")
+
+    def export(self, request: ExportRequest, progress: Progress | None = None) -> Job:
+        _not_offered("Exports are")
+
+    def job(self, job: JobId) -> Job:
+        found = self.ctx.meta.get_job(self.info.id, job)
+        if found is None:
+            raise NotFound(ErrorKind.JOB_NOT_FOUND, f"There is no job {job!r}.", hint="List the jobs.")
+        return found
+
+    def jobs(self, amount: int = 100) -> tuple[Job, ...]:
+        return tuple(self.ctx.meta.list_jobs(self.info.id, _bounded(amount)))
+
+    def cancel_job(self, job: JobId) -> None:
+        self.job(job)
+        if not self.ctx.meta.cancel_job(self.info.id, job):
+            raise Refused(ErrorKind.JOB_NOT_RUNNING, f"The job {job!r} has ended.", hint="Nothing needs to be done.")
+
+    # -- tables -------------------------------------------------------------------------------------------------------
+
+    def tables(self, ref: str, prefix: str = "", after: str = "", amount: int = 100) -> Page[TableVersion]:
+        _not_offered("Table versions are")
+
+    def table(self, ref: str, path: str) -> TableVersion:
+        _not_offered("Table versions are")
+
+    def table_files(self, ref: str, path: str, after: str = "", amount: int = 100) -> Page[FileEntry]:
+        _not_offered("Table versions are")
+
+    def table_history(self, ref: str, path: str, amount: int = 100) -> tuple[TableHistoryItem, ...]:
+        _not_offered("Table versions are")
+
+    def table_preview(self, ref: str, path: str, limit: int = 20) -> TablePreview:
+        _not_offered("Table versions are")
+
+    def table_diff(
+        self, left: str, right: str, prefix: str = "", after: str = "", amount: int = 100
+    ) -> Page[TableDiff]:
+        _not_offered("Table versions are")
+
+    def read_table(self, ref: str, path: str) -> pads.Dataset:
+        _not_offered("Table versions are")
+
+    # -- pins ---------------------------------------------------------------------------------------------------------
+
+    def pin(self, ref: str, tables: Sequence[str] = (), hold: str | None = None) -> PinDocument:
+        _not_offered("Pins are")
+
+    def holds(self) -> tuple[Hold, ...]:
+        return tuple(self.ctx.meta.list_holds(self.info.id))
+
+    def release_hold(self, hold: HoldId) -> None:
+        if not self.ctx.meta.delete_hold(self.info.id, hold):
+            raise NotFound(ErrorKind.HOLD_NOT_FOUND, f"There is no hold {hold!r}.", hint="List the holds.")
+
+    def verify(
+        self, ref: str, deep: bool = False, tables: Sequence[str] = (), progress: Progress | None = None
+    ) -> VerifyOutcome:
+        _not_offered("Verification is")
+
+
+def _first_commit(ctx: RepositoryContext) -> Commit:
+    from lakegate import tree
+    from lakegate.format.kinds import OBJECTS, TABLES
+
+    nodes = ctx.manifests.nodes
+    manifest = ctx.manifests.write_manifest(tree.empty(nodes, OBJECTS), tree.empty(nodes, TABLES))
+    return ctx.manifests.write_commit(
+        parents=(),
+        manifest=manifest.id,
+        message="Repository created",
+        committer=ctx.actor,
+        created=ctx.clock(),
+        metadata={},
+        generation=1,
+    )
+
+
+def _bounded(amount: int) -> int:
+    if amount < 0:
+        raise InvalidInput(ErrorKind.INVALID_ARGUMENT, f"An amount can't be {amount}.", hint="Ask for 0 to 1,000.")
+    return min(amount, MAX_PAGE)
+
+
+def _not_offered(what: str) -> NoReturn:
+    raise NotOffered(f"{what} not offered yet by this version of lakegate.", hint="See README.md for what is.")

@@ -1,0 +1,138 @@
+"""A read view of one commit, or of a branch with its uncommitted changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from lakegate import refs, staging, tree
+from lakegate.context import RepositoryContext
+from lakegate.errors import ErrorKind, NotFound
+from lakegate.format.kinds import OBJECTS
+from lakegate.ids import BranchName, CommitId, NodeId, StagingToken
+from lakegate.metastore.protocol import BranchState
+from lakegate.model import MAX_PAGE, CommonPrefix, Entry, ListRequest, Page, page_of
+
+_LAST = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One tree, with the staged rows of `tokens` (newest first) on top."""
+
+    ctx: RepositoryContext
+    commit: CommitId
+    root: NodeId
+    tokens: tuple[StagingToken, ...] = ()
+
+    @classmethod
+    def at(cls, ctx: RepositoryContext, commit: CommitId) -> Snapshot:
+        """The view of a commit."""
+        return cls(ctx, commit, staging.objects_root(ctx, commit))
+
+    @classmethod
+    def of_branch(cls, ctx: RepositoryContext, state: BranchState) -> Snapshot:
+        """The view of a branch with its uncommitted changes."""
+        return cls(ctx, state.commit, staging.objects_root(ctx, state.commit), state.tokens)
+
+    @classmethod
+    def of_ref(cls, ctx: RepositoryContext, ref: str) -> Snapshot:
+        """The view of what a ref names; a branch's name means its uncommitted changes too."""
+        resolved = refs.resolve(ctx, ref)
+        return cls.of_branch(ctx, resolved.branch) if resolved.branch else cls.at(ctx, resolved.commit)
+
+    def get(self, path: str) -> Entry | None:
+        """Returns the entry at a path."""
+        if self.tokens:
+            rows = self.ctx.meta.staged_rows(self.tokens, prefix=path, limit=1)
+            if rows and rows[0].path == path:
+                return rows[0].entry
+        return tree.get(self.ctx.manifests.nodes, OBJECTS, self.root, path)
+
+    def still_whole(self, branch: str) -> bool:
+        """Tells whether no staged row was taken by a commit since this view was made: then all that was read through
+        it was true at one time. A view of a commit always is."""
+        if not self.tokens:
+            return True
+        state = self.ctx.meta.get_branch(self.ctx.info.id, BranchName(branch))
+        return state is not None and set(self.tokens) <= set(state.tokens)
+
+    def iterate(self, prefix: str = "", after: str = "") -> Iterator[Entry]:
+        """Yields the entries below a prefix, after a path, in the order of UTF-8 bytes."""
+        entries = tree.iterate(self.ctx.manifests.nodes, OBJECTS, self.root, prefix, after)
+        if not self.tokens:
+            yield from entries
+            return
+        committed = next(entries, None)
+        for row in staging.iterate(self.ctx, self.tokens, prefix, after):
+            while committed is not None and committed.path < row.path:
+                yield committed
+                committed = next(entries, None)
+            if committed is not None and committed.path == row.path:
+                committed = next(entries, None)
+            if row.entry is not None:
+                yield row.entry
+        while committed is not None:
+            yield committed
+            committed = next(entries, None)
+
+    def items(self, request: ListRequest) -> Iterator[Entry | CommonPrefix]:
+        """Yields what a listing shows; with a delimiter, whole folders are stepped over, not walked through."""
+        if not request.delimiter:
+            yield from self.iterate(request.prefix, request.after)
+            return
+        after = request.after
+        folder = _folder(after, request.prefix, request.delimiter)
+        seen = folder if after == folder else None
+        if seen is not None:
+            after = seen + _LAST
+        while True:
+            for entry in self.iterate(request.prefix, after):
+                folder = _folder(entry.path, request.prefix, request.delimiter)
+                if folder is None:
+                    yield entry
+                elif folder != seen:
+                    yield CommonPrefix(folder)
+                    seen = folder
+                    after = folder + _LAST
+                    break
+            else:
+                return
+
+
+def stat(ctx: RepositoryContext, ref: str, path: str) -> Entry:
+    """Returns the entry that a reader of a ref sees at a path. Raises NotFound(OBJECT_NOT_FOUND)."""
+    resolved = refs.resolve(ctx, ref)
+    if resolved.branch is not None:
+        # Branch and staged row as of one instant: a commit in between moves rows from the one to the other.
+        entry = staging.effective(ctx, resolved.branch.name, path)[2]
+    else:
+        entry = staging.committed(ctx, resolved.commit, path)
+    if entry is None:
+        raise object_not_found(ref, path)
+    return entry
+
+
+def list_page(ctx: RepositoryContext, ref: str, request: ListRequest) -> Page[Entry | CommonPrefix]:
+    """Lists a page of what a reader of a ref sees."""
+    amount = max(0, min(request.amount, MAX_PAGE))
+    while True:
+        view = Snapshot.of_ref(ctx, ref)
+        found = tuple(islice(view.items(request), amount + 1))
+        if view.still_whole(ref):
+            return page_of(found, amount, lambda item: item.path)
+
+
+def object_not_found(ref: str, path: str) -> NotFound:
+    """Makes the error for a path that holds nothing."""
+    return NotFound(
+        ErrorKind.OBJECT_NOT_FOUND, f"There is no object {path!r} at {ref!r}.", hint="List the folder to see what is."
+    )
+
+
+def _folder(path: str, prefix: str, delimiter: str) -> str | None:
+    if not path.startswith(prefix):
+        return None
+    end = path.find(delimiter, len(prefix))
+    return None if end < 0 else path[: end + len(delimiter)]
