@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from lakegate import tree
+from lakegate import refs, tree
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput, Refused
 from lakegate.format.kinds import OBJECTS
-from lakegate.ids import BranchName, NodeId
+from lakegate.ids import NodeId
 from lakegate.metastore.protocol import BranchState
 from lakegate.model import Commit, Entry, ImportKind, ImportRequest, Progress
 from lakegate.ops.clean import require_clean, sealed_clean
-from lakegate.ops.commit import TreeCommit, commit_tree
+from lakegate.ops.commit import TreeCommit, commit_tree, too_many_updates
 from lakegate.ops.import_sources import OpenSource, entries, open_source
 
 SOURCE_METADATA = "lakegate.import.source"
@@ -46,7 +46,7 @@ class ImportOutcome:
 
 
 def import_(
-    ctx: RepositoryContext, branch: BranchName, request: ImportRequest, progress: Progress | None = None
+    ctx: RepositoryContext, branch: str, request: ImportRequest, progress: Progress | None = None
 ) -> ImportOutcome:
     """Puts the sources' objects into the branch's tree, over what stands at the same paths, and commits.
 
@@ -60,14 +60,15 @@ def import_(
     """
     if not request.sources:
         raise InvalidInput(ErrorKind.INVALID_ARGUMENT, "The import names no source.", hint="Name at least one.")
+    name = refs.get_branch(ctx, branch).name
     opened = tuple(open_source(ctx, source) for source in request.sources)
     counter = _Counter(progress)
     if request.dry_run:
-        state = require_clean(ctx, branch, "the import")
+        state = require_clean(ctx, name, "the import")
         for _ in _changes(ctx, _root(ctx, state), opened, request.replace, counter):
             continue
         return counter.outcome(None)
-    state = sealed_clean(ctx, branch, "the import")
+    state = sealed_clean(ctx, name, "the import")
     before = _root(ctx, state)
     after = tree.apply(ctx.manifests.nodes, OBJECTS, before, _changes(ctx, before, opened, request.replace, counter))
     counter.report()
@@ -94,11 +95,7 @@ def _commit(
         found = tree.diff(ctx.manifests.nodes, OBJECTS, before, after)
         after = tree.apply(ctx.manifests.nodes, OBJECTS, root, ((change.path, change.right) for change in found))
         before = root
-    raise Refused(
-        ErrorKind.BRANCH_MOVED,
-        f"The branch {state.name!r} moved {_TRIES} times while the import was committed.",
-        hint="Nothing was changed. Try again when fewer commits come in, or import into a branch and merge it.",
-    )
+    raise too_many_updates(state.name)
 
 
 def _tree_commit(state: BranchState, request: ImportRequest) -> TreeCommit:
@@ -106,7 +103,7 @@ def _tree_commit(state: BranchState, request: ImportRequest) -> TreeCommit:
     sources = " ".join(source.url for source in request.sources)
     return TreeCommit(
         parents=(state.commit,),
-        message=wanted.message,
+        message=wanted.message if wanted.message.strip() else f"Import from {sources}",
         metadata={SOURCE_METADATA: sources, **wanted.metadata},
         created=wanted.date,
         drop=state.sealed,
