@@ -1,0 +1,446 @@
+"""The use cases of an embedded lake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lakegate import connect
+from lakegate.errors import (
+    AlreadyExists,
+    ErrorKind,
+    InvalidInput,
+    LakegateError,
+    MergeConflict,
+    NotFound,
+    NotOffered,
+    PreconditionFailed,
+    Refused,
+)
+from lakegate.model import (
+    ApplyRequest,
+    ChangeKind,
+    CommitRequest,
+    CommonPrefix,
+    ConflictKind,
+    ListRequest,
+    LogRequest,
+    MergeRequest,
+    PutRequest,
+    Resolution,
+    RollbackMode,
+    RollbackRequest,
+    Strategy,
+    Take,
+)
+from lakegate.repository import EmbeddedLake, EmbeddedRepository
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[EmbeddedLake]:
+    with EmbeddedLake.create(tmp_path / "lake") as opened:
+        opened.create_repository("sales")
+        yield opened
+
+
+@pytest.fixture
+def repo(lake: EmbeddedLake) -> EmbeddedRepository:
+    return lake.repository("sales")
+
+
+def commit(repo: EmbeddedRepository, branch: str, message: str = "change", **files: str | None) -> str:
+    for name, text in files.items():
+        path = name.replace("__", "/")
+        if text is None:
+            repo.delete(branch, path)
+        else:
+            repo.put(branch, path, text.encode())
+    return repo.commit(branch, CommitRequest(message)).id
+
+
+def content(repo: EmbeddedRepository, ref: str) -> dict[str, str]:
+    entries = repo.list(ref, ListRequest(amount=1000)).items
+    return {entry.path: repo.open(ref, entry.path).read().decode() for entry in entries}
+
+
+def test_a_write_is_seen_at_once_and_a_commit_only_after_it(repo: EmbeddedRepository) -> None:
+    repo.put("main", "a/b.txt", b"one", PutRequest(metadata={"who": "me"}))
+    assert content(repo, "main") == {"a/b.txt": "one"}
+    assert content(repo, repo.branch("main").commit) == {}
+    assert [(c.path, c.kind) for c in repo.uncommitted("main").items] == [("a/b.txt", ChangeKind.ADDED)]
+    first = commit(repo, "main")
+    assert content(repo, first) == {"a/b.txt": "one"}
+    assert repo.uncommitted("main").items == ()
+    assert dict(repo.stat(first, "a/b.txt").metadata) == {"who": "me"}
+
+
+def test_an_object_is_described_by_its_bytes(repo: EmbeddedRepository) -> None:
+    entry = repo.put("main", "a", iter([b"he", b"llo"]))
+    assert entry.size == 5
+    assert entry.etag == "5d41402abc4b2a76b9719d911017c592"
+    assert entry.digest == "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+    reader = repo.open("main", "a")
+    assert reader.read(1, 3) == b"ell"
+    assert b"".join(reader.chunks(size=2)) == b"hello"
+    with pytest.raises(InvalidInput):
+        reader.read(6)
+
+
+@pytest.mark.parametrize(
+    "request_", [PutRequest(size=4), PutRequest(content_md5="0" * 32), PutRequest(sha256="0" * 64)]
+)
+def test_a_body_that_is_not_what_was_announced_leaves_nothing(
+    repo: EmbeddedRepository, tmp_path: Path, request_: PutRequest
+) -> None:
+    with pytest.raises(InvalidInput):
+        repo.put("main", "a", b"hello", request_)
+    with pytest.raises(NotFound):
+        repo.stat("main", "a")
+    assert not [file for file in tmp_path.rglob("data/??/*") if file.is_file()]
+
+
+def test_conditional_writes(repo: EmbeddedRepository) -> None:
+    first = repo.put("main", "a", b"1", PutRequest(if_none_match=True))
+    for condition in (PutRequest(if_none_match=True), PutRequest(if_match="other")):
+        with pytest.raises(PreconditionFailed):
+            repo.put("main", "a", b"2", condition)
+    commit(repo, "main")
+    with pytest.raises(PreconditionFailed):
+        repo.put("main", "a", b"2", PutRequest(if_none_match=True))
+    repo.put("main", "a", b"2", PutRequest(if_match=first.etag))
+    assert content(repo, "main") == {"a": "2"}
+
+
+def test_a_published_delta_version_is_never_overwritten(repo: EmbeddedRepository) -> None:
+    path = f"t/_delta_log/{0:020d}.json"
+    repo.put("main", path, b"{}")
+    repo.put("main", path, b"{}")
+    with pytest.raises(PreconditionFailed) as caught:
+        repo.put("main", path, b"{other}")
+    assert caught.value.kind is ErrorKind.DELTA_VERSION_TAKEN
+    assert content(repo, "main") == {path: "{}"}
+
+
+@pytest.mark.parametrize("path", ["", "/a", "a//b", "../a", "a/../b", "a/.", "a\0b", "x" * 1025, "\ud800"])
+def test_paths_that_break_the_rules_are_refused(repo: EmbeddedRepository, path: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        repo.put("main", path, b"x")
+    assert caught.value.kind is ErrorKind.INVALID_PATH
+    assert content(repo, "main") == {}
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "-x", ".x", "a" * 64, "a" * 300, "a b", "a\n"])
+def test_branch_names_that_break_the_rules_are_refused(repo: EmbeddedRepository, name: str) -> None:
+    with pytest.raises(InvalidInput):
+        repo.create_branch(name, "main")
+
+
+def test_a_branch_is_isolated_and_copies_no_bytes(repo: EmbeddedRepository, tmp_path: Path) -> None:
+    commit(repo, "main", a="1")
+    before = {file for file in tmp_path.rglob("*") if file.is_file()}
+    repo.create_branch("exp", "main")
+    new = {file for file in tmp_path.rglob("*") if file.is_file()} - before
+    assert all("_lakegate/refs/branches/exp/" in file.as_posix() for file in new)
+    commit(repo, "exp", a="2", b="3")
+    assert content(repo, "main") == {"a": "1"}
+    assert content(repo, "exp") == {"a": "2", "b": "3"}
+
+
+def test_refs_are_named_in_many_ways(repo: EmbeddedRepository) -> None:
+    first = commit(repo, "main", a="1")
+    second = commit(repo, "main", a="2")
+    repo.create_tag("v1", "main~1")
+    for ref, wanted in {"main": second, "main~": first, "v1": first, first: first, "main^1": first}.items():
+        assert repo.commit_of(ref).id == wanted
+    assert repo.commit_of(second[:12]).id == second
+    assert repo.commit_of("main@{2999-01-01}").id == second
+    for ref, kind in {
+        "none": ErrorKind.REF_NOT_FOUND,
+        "main~9": ErrorKind.REF_NOT_FOUND,
+        "main@{2001-01-01}": ErrorKind.REF_NOT_FOUND,
+        "main@{soon}": ErrorKind.INVALID_REF,
+        "main^0": ErrorKind.INVALID_REF,
+        "~1": ErrorKind.INVALID_REF,
+        "f" * 64: ErrorKind.COMMIT_NOT_FOUND,
+    }.items():
+        with pytest.raises(LakegateError) as caught:
+            repo.commit_of(ref)
+        assert caught.value.kind is kind, ref
+
+
+def test_tags_and_commits_are_read_only(repo: EmbeddedRepository) -> None:
+    first = commit(repo, "main", a="1")
+    repo.create_tag("v1", "main")
+    for ref in ("v1", first):
+        with pytest.raises(Refused) as caught:
+            repo.put(ref, "b", b"x")
+        assert caught.value.kind is ErrorKind.READ_ONLY_REF
+    with pytest.raises(AlreadyExists):
+        repo.create_tag("v1", "main")
+    repo.delete_tag("v1")
+    with pytest.raises(NotFound):
+        repo.tag("v1")
+
+
+def test_nothing_to_commit(repo: EmbeddedRepository) -> None:
+    commit(repo, "main", a="1")
+    repo.put("main", "a", b"1")
+    repo.put("main", "folder/", b"")
+    with pytest.raises(Refused) as caught:
+        repo.commit("main", CommitRequest("same"))
+    assert caught.value.kind is ErrorKind.NOTHING_TO_COMMIT
+    empty = repo.commit("main", CommitRequest("on purpose", allow_empty=True))
+    assert repo.diff(empty.parents[0], empty.id).items == ()
+    with pytest.raises(InvalidInput):
+        repo.commit("main", CommitRequest("  "))
+
+
+def test_listing_steps_over_folders(repo: EmbeddedRepository) -> None:
+    commit(repo, "main", a__1="x", a__2="x", b="x", c__d__e="x")
+    repo.put("main", "a/3", b"x")
+    repo.delete("main", "b")
+    shown = repo.list("main", ListRequest(delimiter="/")).items
+    assert [(type(item).__name__, item.path) for item in shown] == [("CommonPrefix", "a/"), ("CommonPrefix", "c/")]
+    assert [i.path for i in repo.list("main", ListRequest(prefix="a/")).items] == ["a/1", "a/2", "a/3"]
+    seen: list[str] = []
+    after = ""
+    while True:
+        page = repo.list("main", ListRequest(amount=1, after=after, delimiter="/"))
+        seen += [item.path for item in page.items]
+        assert all(isinstance(item, CommonPrefix) for item in page.items)
+        if not page.has_more:
+            break
+        after = page.next_after
+    assert seen == ["a/", "c/"]
+
+
+def test_diff_two_dot_and_three_dot(repo: EmbeddedRepository) -> None:
+    commit(repo, "main", a="1", b="1", c="1")
+    repo.create_branch("exp", "main")
+    commit(repo, "exp", a="2", b=None, d__e="1")
+    commit(repo, "main", c="2")
+    two = {c.path: c.kind for c in repo.diff("main", "exp").items}
+    three = {c.path: c.kind for c in repo.diff("main", "exp", three_dot=True).items}
+    assert three == {"a": ChangeKind.CHANGED, "b": ChangeKind.REMOVED, "d/e": ChangeKind.ADDED}
+    assert two == {**three, "c": ChangeKind.CHANGED}
+    folders = repo.diff("main", "exp", ListRequest(delimiter="/"), three_dot=True).items
+    assert [(c.path, c.kind) for c in folders][-1] == ("d/", ChangeKind.PREFIX_CHANGED)
+
+
+def test_merge_takes_what_both_sides_did(repo: EmbeddedRepository) -> None:
+    commit(repo, "main", a="1", b="1")
+    repo.create_branch("exp", "main")
+    theirs = commit(repo, "exp", a="2", c="1")
+    ours = commit(repo, "main", b=None)
+    shown = repo.merge("exp", "main", MergeRequest(dry_run=True))
+    assert shown.commit is None
+    assert repo.branch("main").commit == ours
+    done = repo.merge("exp", "main")
+    assert done.commit is not None
+    assert done.commit.parents == (ours, theirs)
+    assert done.changes == shown.changes
+    assert content(repo, "main") == {"a": "2", "c": "1"}
+    with pytest.raises(Refused) as caught:
+        repo.merge("exp", "main")
+    assert caught.value.kind is ErrorKind.NOTHING_TO_MERGE
+
+
+def test_a_conflict_moves_nothing_and_can_be_settled(repo: EmbeddedRepository) -> None:
+    commit(repo, "main", a="1", b="1", c="1")
+    repo.create_branch("exp", "main")
+    commit(repo, "exp", a="2", b=None, c="2")
+    head = commit(repo, "main", a="3", b="3")
+    with pytest.raises(MergeConflict) as caught:
+        repo.merge("exp", "main")
+    assert {c.path: c.kind for c in caught.value.conflicts} == {
+        "a": ConflictKind.OBJECT_CHANGED,
+        "b": ConflictKind.OBJECT_CHANGED_REMOVED,
+    }
+    assert repo.branch("main").commit == head
+    repo.create_branch("mine", "main")
+    repo.create_branch("yours", "main")
+    repo.merge("exp", "mine", MergeRequest(strategy=Strategy.DESTINATION_WINS))
+    repo.merge("exp", "yours", MergeRequest(strategy=Strategy.SOURCE_WINS, squash=True))
+    assert content(repo, "mine") == {"a": "3", "b": "3", "c": "2"}
+    assert content(repo, "yours") == {"a": "2", "c": "2"}
+    assert repo.commit_of("yours").parents == (head,)
+    resolutions = (Resolution("a", Take.SOURCE), Resolution("b", Take.DESTINATION))
+    repo.merge("exp", "main", MergeRequest(resolutions=resolutions))
+    assert content(repo, "main") == {"a": "2", "b": "3", "c": "2"}
+
+
+def test_two_sides_of_one_delta_table_are_a_conflict_of_the_table(repo: EmbeddedRepository) -> None:
+    def delta_commit(branch: str, version: int, body: str) -> None:
+        repo.put(branch, f"t/_delta_log/{version:020d}.json", body.encode())
+        repo.put(branch, f"t/part-{body}.parquet", b"x")
+        repo.commit(branch, CommitRequest(f"version {version}"))
+
+    delta_commit("main", 0, "base")
+    repo.create_branch("exp", "main")
+    delta_commit("exp", 1, "theirs")
+    delta_commit("main", 1, "ours")
+    with pytest.raises(MergeConflict) as caught:
+        repo.merge("exp", "main")
+    assert [(c.kind, c.table) for c in caught.value.conflicts] == [(ConflictKind.DELTA_TABLE_CHANGED, "t")]
+    assert (caught.value.conflicts[0].source.version, caught.value.conflicts[0].destination.version) == (1, 1)
+    with pytest.raises(NotOffered):
+        repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.SOURCE),)))
+    repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.DESTINATION),)))
+    assert repo.open("main", f"t/_delta_log/{1:020d}.json").read() == b"ours"
+
+
+def test_a_delta_version_is_not_taken_back_by_a_revert(repo: EmbeddedRepository) -> None:
+    repo.put("main", f"t/_delta_log/{0:020d}.json", b"{}")
+    head = repo.commit("main", CommitRequest("table"))
+    with pytest.raises(NotOffered):
+        repo.revert("main", ApplyRequest("main"))
+    with pytest.raises(NotOffered):
+        repo.rollback("main", RollbackRequest("main~1"))
+    assert repo.branch("main").commit == head.id
+    outcome = repo.rollback("main", RollbackRequest("main~1", mode=RollbackMode.EXACT))
+    assert outcome.warnings
+    assert content(repo, "main") == {}
+
+
+@pytest.mark.parametrize("verb", ["merge", "revert", "rollback", "hard_reset"])
+def test_a_dirty_branch_is_not_moved(repo: EmbeddedRepository, verb: str) -> None:
+    commit(repo, "main", a="1")
+    repo.create_branch("exp", "main")
+    commit(repo, "exp", a="2")
+    repo.put("main", "b", b"uncommitted")
+    calls = {
+        "merge": lambda: repo.merge("exp", "main"),
+        "revert": lambda: repo.revert("main", ApplyRequest("main")),
+        "rollback": lambda: repo.rollback("main", RollbackRequest("main~1")),
+        "hard_reset": lambda: repo.hard_reset("main", "exp"),
+    }
+    with pytest.raises(Refused) as caught:
+        calls[verb]()
+    assert caught.value.kind is ErrorKind.DIRTY_BRANCH
+    assert content(repo, "main") == {"a": "1", "b": "uncommitted"}
+    assert repo.reset("main") == 1
+    calls[verb]()
+
+
+def test_revert_and_cherry_pick(repo: EmbeddedRepository) -> None:
+    commit(repo, "main", a="1")
+    repo.create_branch("exp", "main")
+    bad = commit(repo, "main", a="bad", b="1")
+    commit(repo, "main", c="1")
+    repo.revert("main", ApplyRequest(bad))
+    assert content(repo, "main") == {"a": "1", "c": "1"}
+    repo.cherry_pick("exp", ApplyRequest("main~1"))
+    assert content(repo, "exp") == {"a": "1", "c": "1"}
+    with pytest.raises(Refused):
+        repo.cherry_pick("exp", ApplyRequest("main~1"))
+    late = commit(repo, "exp", a="8")
+    commit(repo, "exp", a="9")
+    with pytest.raises(MergeConflict):
+        repo.revert("exp", ApplyRequest(late))
+    assert content(repo, "exp") == {"a": "9", "c": "1"}
+    merged = repo.merge("exp", "main", MergeRequest(strategy=Strategy.SOURCE_WINS)).commit
+    assert merged is not None
+    with pytest.raises(InvalidInput):
+        repo.revert("main", ApplyRequest(merged.id))
+    repo.revert("main", ApplyRequest(merged.id, parent=1))
+
+
+def test_rollback_of_all_and_of_some_paths(repo: EmbeddedRepository) -> None:
+    good = commit(repo, "main", a="1", raw__x="1", raw__y="1")
+    commit(repo, "main", a="2", raw__x="2", raw__y=None, raw__z="2")
+    shown = repo.rollback("main", RollbackRequest(good, paths=("raw/",), dry_run=True))
+    assert shown.commit is None
+    done = repo.rollback("main", RollbackRequest(good, paths=("raw/",)))
+    assert done.changes == shown.changes
+    assert content(repo, "main") == {"a": "2", "raw/x": "1", "raw/y": "1"}
+    repo.rollback("main", RollbackRequest(good))
+    assert content(repo, "main") == content(repo, good)
+    with pytest.raises(Refused) as caught:
+        repo.rollback("main", RollbackRequest(good))
+    assert caught.value.kind is ErrorKind.NOTHING_TO_ROLL_BACK
+    with pytest.raises(NotFound):
+        repo.rollback("main", RollbackRequest(good, paths=("none",)))
+
+
+def test_log_by_path_and_by_page(repo: EmbeddedRepository) -> None:
+    one = commit(repo, "main", "one", a__x="1")
+    two = commit(repo, "main", "two", b="1")
+    three = commit(repo, "main", "three", a__x="2")
+    assert [c.id for c in repo.log("main", LogRequest(prefixes=("a/",))).items] == [three, one]
+    assert [c.id for c in repo.log("main", LogRequest(paths=("b",))).items] == [two]
+    assert repo.log("main", LogRequest(paths=("a",))).items == ()
+    page = repo.log("main", LogRequest(amount=2))
+    assert [c.id for c in page.items] == [three, two]
+    assert next(c.id for c in repo.log("main", LogRequest(after=page.next_after)).items) == one
+    assert [c.id for c in repo.log("main", LogRequest(stop_at="main~1")).items] == [three, two]
+
+
+def test_copies_and_deletes(repo: EmbeddedRepository, tmp_path: Path) -> None:
+    repo.put("main", "a", b"1", PutRequest(metadata={"k": "v"}))
+    before = len([file for file in tmp_path.rglob("data/??/*") if file.is_file()])
+    copied = repo.copy("main", "b", "main", "a")
+    assert dict(copied.metadata) == {"k": "v"}
+    assert len([file for file in tmp_path.rglob("data/??/*") if file.is_file()]) == before
+    repo.set_metadata("main", "b", {"k": "w"})
+    assert dict(repo.stat("main", "b").metadata) == {"k": "w"}
+    repo.delete("main", "a")
+    with pytest.raises(NotFound):
+        repo.delete("main", "a")
+    assert [f.path for f in repo.delete_many("main", ["b", "none", "../x"])] == ["../x"]
+    assert content(repo, "main") == {}
+
+
+def test_repositories_keep_apart(lake: EmbeddedLake, tmp_path: Path) -> None:
+    with pytest.raises(AlreadyExists):
+        lake.create_repository("sales")
+    with pytest.raises(AlreadyExists) as caught:
+        lake.create_repository("other", lake.repository("sales").info.storage_namespace)
+    assert caught.value.kind is ErrorKind.NAMESPACE_IN_USE
+    lake.create_repository("other", str(tmp_path / "elsewhere"), default_branch="trunk")
+    assert [r.name for r in lake.repositories().items] == ["other", "sales"]
+    lake.repository("other").put("trunk", "a", b"1")
+    with pytest.raises(Refused):
+        lake.delete_repository("other")
+    lake.delete_repository("other", force=True)
+    with pytest.raises(NotFound):
+        lake.repository("other")
+    for name in ("X", "ab", "a_b", "-ab", "api"):
+        with pytest.raises(InvalidInput):
+            lake.create_repository(name)
+
+
+def test_a_lake_is_found_again(lake: EmbeddedLake, repo: EmbeddedRepository, tmp_path: Path) -> None:
+    head = commit(repo, "main", a="1")
+    with connect(tmp_path / "lake") as again:
+        assert again.repository("sales").branch("main").commit == head
+    with pytest.raises(NotFound) as caught:
+        connect(tmp_path / "none")
+    assert caught.value.kind is ErrorKind.LAKE_NOT_FOUND
+    with pytest.raises(NotOffered):
+        connect("http://127.0.0.1:1")
+
+
+def test_the_journal_tells_every_move(repo: EmbeddedRepository, tmp_path: Path) -> None:
+    head = commit(repo, "main", a="1")
+    repo.create_branch("exp", "main")
+    repo.delete_branch("exp")
+    with pytest.raises(Refused):
+        repo.delete_branch("main")
+    journal = sorted(tmp_path.rglob("_lakegate/refs/branches/*/*.json"))
+    records = [json.loads(file.read_text()) for file in journal]
+    assert [(r["name"], r["commit"], r["sequence"]) for r in records] == [
+        ("exp", head, 1),
+        ("exp", None, 2),
+        ("main", records[2]["commit"], 1),
+        ("main", head, 2),
+    ]
+
+
+def test_what_is_not_built_is_refused_by_name(repo: EmbeddedRepository) -> None:
+    for call in (lambda: repo.tables("main"), lambda: repo.pin("main"), lambda: repo.verify("main")):
+        with pytest.raises(NotOffered) as caught:
+            call()
+        assert caught.value.kind is ErrorKind.NOT_OFFERED
