@@ -67,9 +67,11 @@ class ObjectReader(Protocol):
 
     def read(self, start: int = 0, length: int | None = None) -> bytes:
         """Reads `length` bytes from `start`, fewer only at the end of the object."""
+        ...
 
     def chunks(self, start: int = 0, length: int | None = None, size: int = 1 << 20) -> Iterator[bytes]:
         """Yields the same in pieces of at most `size` bytes; memory does not grow with the object."""
+        ...
 
 
 class Lake(Protocol):
@@ -86,6 +88,7 @@ class Lake(Protocol):
 
     def version(self) -> str:
         """The version of the lakegate that serves the lake."""
+        ...
 
     def create_repository(
         self, name: str, storage_namespace: str | None = None, default_branch: str = "main"
@@ -95,11 +98,13 @@ class Lake(Protocol):
         Without a storage namespace it lies under the lake's default base. Raises AlreadyExists(REPOSITORY_EXISTS,
         NAMESPACE_IN_USE), InvalidInput(INVALID_NAMESPACE).
         """
+        ...
 
     def repositories(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[RepositoryInfo]: ...
 
     def repository(self, name: str) -> Repository:
         """Opens a repository. Raises NotFound(REPOSITORY_NOT_FOUND)."""
+        ...
 
     def delete_repository(self, name: str, force: bool = False) -> None:
         """Forgets a repository: its refs, staging and settings. The bytes in its storage namespace stay.
@@ -107,6 +112,7 @@ class Lake(Protocol):
         Raises Refused(REPOSITORY_NOT_EMPTY) where it has more than its first commit, or uncommitted changes, unless
         `force`.
         """
+        ...
 
 
 class Repository(Protocol):
@@ -121,9 +127,11 @@ class Repository(Protocol):
 
     def create_branch(self, name: str, source: str) -> Branch:
         """Creates a branch at the commit that `source` names. Raises AlreadyExists(BRANCH_EXISTS)."""
+        ...
 
     def delete_branch(self, name: str) -> None:
         """Raises Refused(DEFAULT_BRANCH) for the default branch. Uncommitted changes go with it."""
+        ...
 
     def tags(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[Tag]: ...
 
@@ -135,9 +143,11 @@ class Repository(Protocol):
 
     def commit_of(self, ref: str) -> Commit:
         """Resolves a ref expression to its commit. Raises NotFound, InvalidInput(INVALID_REF, AMBIGUOUS_REF)."""
+        ...
 
     def manifest(self, ref: str) -> Manifest:
         """The manifest of a ref's commit: roots and totals."""
+        ...
 
     def log(self, ref: str, request: LogRequest = LogRequest()) -> Page[Commit]: ...
 
@@ -145,12 +155,15 @@ class Repository(Protocol):
 
     def stat(self, ref: str, path: str) -> Entry:
         """The entry at a path; a branch answers its uncommitted state."""
+        ...
 
     def open(self, ref: str, path: str) -> ObjectReader:
         """Opens an object for reading; a branch answers its uncommitted state."""
+        ...
 
     def list(self, ref: str, request: ListRequest = ListRequest()) -> Page[Entry | CommonPrefix]:
         """Lists in the order of UTF-8 bytes; a branch answers its uncommitted state."""
+        ...
 
     def put(self, branch: str, path: str, body: Body, request: PutRequest = PutRequest()) -> Entry:
         """Writes an object to a branch (uncommitted). Durable when it returns.
@@ -159,20 +172,25 @@ class Repository(Protocol):
         that is no branch, and what the Delta commit guard refuses: PreconditionFailed(DELTA_VERSION_TAKEN,
         DELTA_STALE_REMOVE), Refused(DELTA_LOG_INVALID, DELTA_PATH_FORBIDDEN, DELTA_FEATURE_UNKNOWN).
         """
+        ...
 
     def copy(
         self, branch: str, path: str, source_ref: str, source_path: str, request: PutRequest | None = None
     ) -> Entry:
         """Copies an object onto a branch without copying bytes. `request` replaces metadata and content type."""
+        ...
 
     def set_metadata(self, branch: str, path: str, metadata: Mapping[str, str]) -> Entry:
         """Replaces the user metadata of an object (uncommitted)."""
+        ...
 
     def delete(self, branch: str, path: str) -> None:
         """Deletes an object on the branch (uncommitted). Raises NotFound(OBJECT_NOT_FOUND)."""
+        ...
 
     def delete_many(self, branch: str, paths: Sequence[str]) -> tuple[DeleteFailure, ...]:
         """Deletes objects on the branch; paths that hold nothing are no failure."""
+        ...
 
     # -- multipart uploads --------------------------------------------------------------------------------------------
 
@@ -180,6 +198,7 @@ class Repository(Protocol):
 
     def put_part(self, upload: UploadId, number: int, body: Body, request: PutRequest = PutRequest()) -> Part:
         """Stores one part (1 to 10,000). Raises NotFound(UPLOAD_NOT_FOUND), InvalidInput."""
+        ...
 
     def parts(self, upload: UploadId, after: int = 0, amount: int = 1000) -> tuple[Upload, Page[Part]]: ...
 
@@ -189,6 +208,7 @@ class Repository(Protocol):
         self, upload: UploadId, parts: Sequence[tuple[int, str]], request: PutRequest = PutRequest()
     ) -> Entry:
         """Makes one object of the parts, by (number, ETag) in ascending order. `request` gives the conditions."""
+        ...
 
     def abort_upload(self, upload: UploadId) -> None: ...
 
@@ -196,14 +216,17 @@ class Repository(Protocol):
 
     def uncommitted(self, branch: str, request: ListRequest = ListRequest()) -> Page[ObjectChange]:
         """What a commit of the branch would change."""
+        ...
 
     def diff(
         self, left: str, right: str, request: ListRequest = ListRequest(), three_dot: bool = False
     ) -> Page[ObjectChange]:
         """What differs from the commit `left` to the commit `right`; three_dot: from their merge base to `right`."""
+        ...
 
     def commit(self, branch: str, request: CommitRequest) -> Commit:
         """Commits all uncommitted changes. Raises Refused(NOTHING_TO_COMMIT, DELTA_LOG_INVALID)."""
+        ...
 
     def merge(self, source: str, destination: str, request: MergeRequest = MergeRequest()) -> MergeOutcome:
         """Merges the commit of `source` into the branch `destination`.
@@ -211,35 +234,44 @@ class Repository(Protocol):
         Raises MergeConflict with every conflict (a dry run returns them instead), Refused(DIRTY_BRANCH,
         NOTHING_TO_MERGE, NO_MERGE_BASE).
         """
+        ...
 
     def merge_base(self, left: str, right: str) -> Commit | None: ...
 
     def revert(self, branch: str, request: ApplyRequest) -> Commit:
         """Commits the inverse of what `request.ref` changed."""
+        ...
 
     def cherry_pick(self, branch: str, request: ApplyRequest) -> Commit:
         """Commits what `request.ref` changed."""
+        ...
 
     def reset(self, branch: str, path: str | None = None, prefix: str | None = None) -> int:
         """Throws away uncommitted changes: of one path, of a prefix, or all. Returns how many paths."""
+        ...
 
     def hard_reset(self, branch: str, ref: str) -> Branch:
         """Points the branch at another commit. Raises Refused(DIRTY_BRANCH) where there are uncommitted changes."""
+        ...
 
     def rollback(self, branch: str, request: RollbackRequest) -> RollbackOutcome:
         """Puts old content back as a new commit. Raises Refused(DIRTY_BRANCH, NOTHING_TO_ROLL_BACK), NotFound."""
+        ...
 
     # -- import, export, jobs -----------------------------------------------------------------------------------------
 
     def import_(self, branch: str, request: ImportRequest, progress: Progress | None = None) -> Job:
         """Imports existing objects without copying them, and commits. Returns the ended job (its `result` holds
         `commit` and `objects`); raises what the import raised."""
+        ...
 
     def start_import(self, branch: str, request: ImportRequest) -> Job:
         """The same in the background."""
+        ...
 
     def export(self, request: ExportRequest, progress: Progress | None = None) -> Job:
         """Writes a ref's objects as plain files that any client can read without lakegate."""
+        ...
 
     def job(self, job: JobId) -> Job: ...
 
@@ -247,6 +279,7 @@ class Repository(Protocol):
 
     def cancel_job(self, job: JobId) -> None:
         """Raises NotFound(JOB_NOT_FOUND), Refused(JOB_NOT_RUNNING)."""
+        ...
 
     # -- tables -------------------------------------------------------------------------------------------------------
 
@@ -258,6 +291,7 @@ class Repository(Protocol):
 
     def table_history(self, ref: str, path: str, amount: int = 100) -> tuple[TableHistoryItem, ...]:
         """Newest first: the Delta versions and the commits that brought them onto the ref."""
+        ...
 
     def table_preview(self, ref: str, path: str, limit: int = 20) -> TablePreview: ...
 
@@ -269,11 +303,13 @@ class Repository(Protocol):
         """The live rows of a table as a pyarrow dataset with the table's logical columns, straight from the data
         files. Raises Refused(DELTA_FEATURE_UNKNOWN) where a feature of the table would make plain reading wrong,
         NotOffered over HTTP (read through the S3 gateway there)."""
+        ...
 
     # -- pins ---------------------------------------------------------------------------------------------------------
 
     def pin(self, ref: str, tables: Sequence[str] = (), hold: str | None = None) -> PinDocument:
         """Resolves a ref to a pin document (all its tables, or those named). With `hold`, a name, also takes a hold."""
+        ...
 
     def holds(self) -> tuple[Hold, ...]: ...
 
@@ -284,3 +320,4 @@ class Repository(Protocol):
     ) -> VerifyOutcome:
         """Re-hashes commit, manifest and nodes; checks that every object is there with its size; with `deep`
         re-hashes the data too. Only below `tables` where given."""
+        ...

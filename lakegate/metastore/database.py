@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, event, select
@@ -65,13 +65,13 @@ class Database:
         self._readers.dispose()
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self) -> Generator[Connection, None, None]:
         """A transaction that only reads."""
         with _errors(self._readers), self._readers.begin() as tx:
             yield tx
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self) -> Generator[Connection, None, None]:
         """A transaction that writes: durable when the block has ended, undone where it raises."""
         with _errors(self._readers), self._writers.begin() as tx:
             yield tx
@@ -109,7 +109,7 @@ def _engine(url: str) -> Engine:
 
 
 @contextmanager
-def _errors(engine: Engine) -> Iterator[None]:
+def _errors(engine: Engine) -> Generator[None, None, None]:
     try:
         yield
     except LakegateError:

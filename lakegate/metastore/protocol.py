@@ -111,9 +111,11 @@ class MetaStore(Protocol):
 
     def lake_id(self) -> str:
         """The random id of this lake, made when the database was."""
+        ...
 
     def check(self) -> None:
         """Answers where the database answers; raises Unavailable where not."""
+        ...
 
     # -- repositories -------------------------------------------------------------------------------------------------
 
@@ -123,19 +125,23 @@ class MetaStore(Protocol):
         Raises AlreadyExists(REPOSITORY_EXISTS) for the name, AlreadyExists(NAMESPACE_IN_USE) where the storage
         namespace equals, holds or lies within that of another repository.
         """
+        ...
 
     def get_repository(self, name: RepositoryName) -> RepositoryInfo:
         """Raises NotFound(REPOSITORY_NOT_FOUND)."""
+        ...
 
     def list_repositories(self, prefix: str, after: str, limit: int) -> list[RepositoryInfo]: ...
 
     def delete_repository(self, name: RepositoryName) -> None:
         """Removes every row of the repository. Raises NotFound(REPOSITORY_NOT_FOUND)."""
+        ...
 
     # -- branches -----------------------------------------------------------------------------------------------------
 
     def create_branch(self, repo: RepositoryId, name: BranchName, commit: CommitId, actor: str) -> BranchState:
         """Raises AlreadyExists(BRANCH_EXISTS), also where a tag has the name."""
+        ...
 
     def get_branch(self, repo: RepositoryId, name: BranchName) -> BranchState | None: ...
 
@@ -143,6 +149,7 @@ class MetaStore(Protocol):
 
     def delete_branch(self, repo: RepositoryId, name: BranchName, actor: str) -> int | None:
         """Removes the branch and its staged rows. Returns the sequence of the move; None where there is none."""
+        ...
 
     def move_branch(
         self,
@@ -163,12 +170,14 @@ class MetaStore(Protocol):
 
         Returns the new state, None where the race was lost. Other staged rows (newer tokens) stay.
         """
+        ...
 
     def seal(self, repo: RepositoryId, name: BranchName) -> BranchState | None:
         """Gives the branch a fresh staging token under an exclusive lock; the old one becomes the newest sealed one.
 
         When it returns, no write to a sealed token can still come. None where the branch is gone.
         """
+        ...
 
     # -- staging ------------------------------------------------------------------------------------------------------
 
@@ -185,14 +194,17 @@ class MetaStore(Protocol):
         Returns None (nothing written) where a change's `expect` does not hold, or where `expected` is given and the
         branch's commit, staging token or sealed tokens differ. Raises NotFound(BRANCH_NOT_FOUND).
         """
+        ...
 
     def staged_row(self, repo: RepositoryId, branch: BranchName, path: str) -> tuple[BranchState, StagedRow | None]:
         """The branch and the newest staged row of a path, as of one instant. Raises NotFound(BRANCH_NOT_FOUND)."""
+        ...
 
     def staged_rows(
         self, tokens: Sequence[StagingToken], prefix: str = "", after: str = "", limit: int = 1000
     ) -> list[StagedRow]:
         """Staged rows of these tokens (newest first wins per path), path > after, in the order of UTF-8 bytes."""
+        ...
 
     def unstage(
         self, repo: RepositoryId, branch: BranchName, *, path: str | None = None, prefix: str | None = None
@@ -201,11 +213,13 @@ class MetaStore(Protocol):
 
         Takes the exclusive lock of `seal`. Returns how many paths were removed. Raises NotFound(BRANCH_NOT_FOUND).
         """
+        ...
 
     # -- tags ---------------------------------------------------------------------------------------------------------
 
     def create_tag(self, repo: RepositoryId, name: TagName, commit: CommitId, actor: str) -> Tag:
         """Raises AlreadyExists(TAG_EXISTS), also where a branch has the name."""
+        ...
 
     def get_tag(self, repo: RepositoryId, name: TagName) -> Tag | None: ...
 
@@ -217,14 +231,17 @@ class MetaStore(Protocol):
 
     def add_commit(self, repo: RepositoryId, commit: CommitId, created: int) -> None:
         """Indexes a commit (idempotent), so that prefixes of its id can be resolved."""
+        ...
 
     def commits_by_prefix(self, repo: RepositoryId, prefix: str, limit: int) -> list[CommitId]: ...
 
     def ref_move_at(self, repo: RepositoryId, branch: BranchName, at: int) -> RefMove | None:
         """The newest move of the branch at or before `at` (ms)."""
+        ...
 
     def ref_moves(self, repo: RepositoryId, name: str, limit: int) -> list[RefMove]:
         """The moves of a ref, newest first."""
+        ...
 
     # -- multipart uploads --------------------------------------------------------------------------------------------
 
@@ -234,19 +251,23 @@ class MetaStore(Protocol):
 
     def list_uploads(self, repo: RepositoryId, branch: BranchName, prefix: str, after: str, limit: int) -> list[Upload]:
         """Open uploads by (path, id); `after` is `path + "\\n" + id`, or ""."""
+        ...
 
     def put_part(self, repo: RepositoryId, upload: UploadId, part: Part) -> bool:
         """Records a part (a later one of the same number wins). False where the upload is gone."""
+        ...
 
     def list_parts(self, repo: RepositoryId, upload: UploadId, after: int, limit: int) -> list[Part]: ...
 
     def delete_upload(self, repo: RepositoryId, upload: UploadId) -> bool:
         """Removes the upload and its parts. True for the one caller that removed it."""
+        ...
 
     # -- holds --------------------------------------------------------------------------------------------------------
 
     def add_hold(self, repo: RepositoryId, hold: Hold) -> Hold:
         """Records a hold; where one with the same name and commit exists, returns that one."""
+        ...
 
     def list_holds(self, repo: RepositoryId) -> list[Hold]: ...
 
@@ -260,6 +281,7 @@ class MetaStore(Protocol):
 
     def list_jobs(self, repo: RepositoryId, limit: int) -> list[Job]:
         """Newest first."""
+        ...
 
     def update_job(
         self,
@@ -273,19 +295,23 @@ class MetaStore(Protocol):
         error: tuple[str, str] | None = None,
     ) -> bool:
         """Sets what is given, and `updated`. Returns whether cancellation was asked for (False where the job ended)."""
+        ...
 
     def cancel_job(self, repo: RepositoryId, job: JobId) -> bool:
         """Asks a running job to stop. False where it is not running."""
+        ...
 
     # -- users and keys -----------------------------------------------------------------------------------------------
 
     def create_user(self, user: UserRecord) -> None:
         """Raises AlreadyExists(USER_EXISTS)."""
+        ...
 
     def get_user(self, name: str) -> UserRecord | None: ...
 
     def put_key(self, key: KeyRecord) -> None:
         """Records an access key, or replaces the secret of the same id."""
+        ...
 
     def get_key(self, access_key_id: str) -> KeyRecord | None: ...
 

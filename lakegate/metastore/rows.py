@@ -53,8 +53,6 @@ def staged_of(row: Row[Any]) -> StagedRow:
 def _entry_of(row: Row[Any]) -> Entry | None:
     if row.address is None:
         return None
-    # The column `metadata` is reached by key, for a row has methods of its own.
-    values = row._mapping
     return Entry(
         path=row.path,
         address=row.address,
@@ -63,8 +61,8 @@ def _entry_of(row: Row[Any]) -> Entry | None:
         mtime=row.mtime,
         digest=row.digest,
         content_type=row.content_type,
-        metadata=json.loads(values["metadata"]),
-        headers=json.loads(values["headers"]),
+        metadata=json.loads(row.metadata),
+        headers=json.loads(row.headers),
     )
 
 

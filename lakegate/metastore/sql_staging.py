@@ -191,15 +191,14 @@ def _upsert(tx: Connection, token: StagingToken, changes: Sequence[StagedChange]
 
 
 def _upload_of(row: Any) -> Upload:
-    values = row._mapping
     return Upload(
         UploadId(row.id),
         BranchName(row.branch),
         row.path,
         row.created,
         row.content_type,
-        json.loads(values["metadata"]),
-        json.loads(values["headers"]),
+        json.loads(row.metadata),
+        json.loads(row.headers),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lakegate import refs, staging
@@ -232,11 +232,13 @@ def _is_log_commit(path: str) -> bool:
 def _pieces(body: Body) -> Iterator[bytes]:
     if isinstance(body, bytes):
         yield body
-    elif hasattr(body, "read"):
-        while piece := body.read(_PIECE):
-            yield piece
-    else:
+        return
+    read: Callable[[int], bytes] | None = getattr(body, "read", None)
+    if read is None:
         yield from body
+        return
+    while piece := read(_PIECE):
+        yield piece
 
 
 def _content_type(path: str, given: str) -> str:

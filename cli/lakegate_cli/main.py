@@ -1,0 +1,17 @@
+"""The entry point: answers `--version` at once, and starts the commands otherwise."""
+
+from __future__ import annotations
+
+import sys
+
+
+def app() -> None:
+    """Runs the command line. Exit status: 0 done, 1 refused, 2 bad usage, 3 conflict."""
+    if sys.argv[1:] == ["--version"]:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"lakegate {version('lakegate')}\n")
+        return
+    from lakegate_cli.root import run
+
+    sys.exit(run())
