@@ -1,0 +1,1 @@
+"""Delta tables and Parquet datasets: detection, reading, diff and history."""
