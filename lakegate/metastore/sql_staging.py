@@ -8,7 +8,6 @@ from heapq import merge
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from lakegate.errors import ErrorKind, NotFound
 from lakegate.ids import BranchName, RepositoryId, StagingToken, UploadId, new_id
@@ -184,8 +183,11 @@ def _page(tx: Connection, token: StagingToken, prefix: str, after: str, limit: i
 def _upsert(tx: Connection, token: StagingToken, changes: Sequence[StagedChange]) -> None:
     # The last write to a path wins, as it would one by one.
     rows = {change.path: staged_values(token, change.path, change.entry, new_id()) for change in changes}
-    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(staged)
+    if tx.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_into
+    else:
+        from sqlalchemy.dialects.sqlite import insert as insert_into
+    insert = insert_into(staged)
     replaced = {column.name: insert.excluded[column.name] for column in staged.c if not column.primary_key}
     tx.execute(insert.on_conflict_do_update(index_elements=["token", "path"], set_=replaced), list(rows.values()))
 
