@@ -73,6 +73,7 @@ class ErrorKind(StrEnum):
     DEFAULT_BRANCH = "default_branch"
     READ_ONLY_REF = "read_only_ref"
     REPOSITORY_NOT_EMPTY = "repository_not_empty"
+    DESTINATION_NOT_EMPTY = "destination_not_empty"
     NO_MERGE_BASE = "no_merge_base"
     BRANCH_MOVED = "branch_moved"
     FORMAT_TOO_NEW = "format_too_new"

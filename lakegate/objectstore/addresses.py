@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from lakegate.objectstore.protocol import ObjectStore
+from lakegate.objectstore.protocol import ObjectStore, ReplacingStore
 
 
 class AddressOpener(Protocol):
-    """What opens absolute addresses: `StoreOpener`, or a test's stand-in."""
+    """What opens stores by URL: `StoreOpener`, or a test's stand-in."""
+
+    def open(self, url: str) -> ReplacingStore: ...
 
     def locate(self, address: str) -> tuple[ObjectStore, str]: ...
 
@@ -30,3 +32,7 @@ class AddressSpace:
         if is_absolute(address):
             return self._opener.locate(address)
         return self._namespace, address
+
+    def open(self, url: str) -> ReplacingStore:
+        """Opens the store at a root outside the namespace, from which no key escapes. Asks nothing of it."""
+        return self._opener.open(url)

@@ -96,6 +96,9 @@ class CloudStore:
     def writer(self, key: str) -> ObjectWriter:
         return CloudWriter(self._bucket.store, self._name(key), lambda error: self._map(error, key, "write"))
 
+    def replacer(self, key: str, mtime: int) -> ObjectWriter:
+        return self.writer(key)  # a finished upload stands in place of the old object at once; times are the store's
+
     def compose(self, key: str, parts: Sequence[str]) -> None:
         sizes = [self.head(part).size for part in parts]
         writer = CloudWriter(

@@ -68,6 +68,9 @@ class LocalStore:
     def writer(self, key: str) -> ObjectWriter:
         return LocalWriter(self, key)
 
+    def replacer(self, key: str, mtime: int) -> ObjectWriter:
+        return LocalWriter(self, key, replace_at=mtime)
+
     def compose(self, key: str, parts: Sequence[str]) -> None:
         writer = LocalWriter(self, key)
         try:
@@ -262,10 +265,11 @@ class LocalStore:
 
 
 class LocalWriter:
-    """Writes one new file of a local store."""
+    """Writes one new file of a local store; with `replace_at`, a modification time in ms, also over an old one."""
 
-    def __init__(self, store: LocalStore, key: str) -> None:
+    def __init__(self, store: LocalStore, key: str, *, replace_at: int | None = None) -> None:
         self._store = store
+        self._replace_at = replace_at
         self._key = key
         self._path = store.target(key)
         self._folder = self._path.rpartition("/")[0]
@@ -305,12 +309,15 @@ class LocalWriter:
     def publish(self) -> bool:
         """Makes the file durable and gives it its name. False where the name is taken, which changes nothing."""
         try:
+            if self._replace_at is not None:
+                at = self._replace_at * 1_000_000
+                os.utime(self._fd, ns=(at, at))
             self._store.flush_file(self._fd)
             os.close(self._fd)
             self._fd = -1
-            linked = self._link()
+            linked = self._link() if self._replace_at is None else self._replace()
             self.abort()
-            self._flush_name(ours=linked)
+            self._flush_name(ours=linked and self._replace_at is None)
         except OSError as error:
             raise self._failed(error) from error
         finally:
@@ -353,6 +360,11 @@ class LocalWriter:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self._path) from None
             # On a network file system the reply of a link that was made can be lost, and the retry finds it taken.
             return os.path.samefile(self._temporary, self._path)  # noqa: PTH121
+        return True
+
+    def _replace(self) -> bool:
+        os.replace(self._temporary, self._path)  # noqa: PTH105
+        self._temporary = ""
         return True
 
     def _failed(self, error: OSError) -> LakegateError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lakegate.config import StorageSettings
 from lakegate.errors import ErrorKind, InvalidInput
 from lakegate.objectstore import urls
-from lakegate.objectstore.protocol import ObjectStore
+from lakegate.objectstore.protocol import ReplacingStore
 from lakegate.objectstore.urls import StorageUrl
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ class StoreOpener:
     def __init__(self, settings: StorageSettings = StorageSettings()) -> None:
         self._settings = settings
         self._lock = Lock()
-        self._stores: dict[StorageUrl, ObjectStore] = {}
+        self._stores: dict[StorageUrl, ReplacingStore] = {}
         self._buckets: dict[tuple[str, str], Bucket] = {}
         self._roots = tuple(Path(os.path.realpath(root)) for root in settings.local_roots)
 
-    def open(self, url: str) -> ObjectStore:
+    def open(self, url: str) -> ReplacingStore:
         """Opens the store at a root, without asking it anything. Raises InvalidInput(INVALID_NAMESPACE)."""
         return self._open(urls.parse(url))
 
@@ -56,7 +56,7 @@ class StoreOpener:
         self._open(parsed)
         return str(parsed)
 
-    def locate(self, address: str) -> tuple[ObjectStore, str]:
+    def locate(self, address: str) -> tuple[ReplacingStore, str]:
         """Returns the store and key of an absolute physical address. Raises InvalidInput(INVALID_NAMESPACE)."""
         parsed = urls.parse(address)
         if parsed.scheme == "file":
@@ -66,7 +66,7 @@ class StoreOpener:
             return self._open(base), parsed.path[len(base.path) :].lstrip("/")
         return self._open(StorageUrl(parsed.scheme, parsed.bucket, "")), parsed.path
 
-    def _open(self, url: StorageUrl) -> ObjectStore:
+    def _open(self, url: StorageUrl) -> ReplacingStore:
         store = self._stores.get(url)
         if store is None:
             with self._lock:
@@ -74,7 +74,7 @@ class StoreOpener:
                 self._stores[url] = store
         return store
 
-    def _make(self, url: StorageUrl) -> ObjectStore:
+    def _make(self, url: StorageUrl) -> ReplacingStore:
         if url.scheme == "file":
             from lakegate.objectstore.local import LocalStore
 

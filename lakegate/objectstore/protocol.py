@@ -86,3 +86,14 @@ class ObjectStore(Protocol):
     def local_path(self, key: str) -> Path | None:
         """The file that holds the object, where the store is a local folder; None elsewhere."""
         ...
+
+
+class ReplacingStore(ObjectStore, Protocol):
+    """A store that can also replace objects: for exports, never below a storage namespace."""
+
+    def replacer(self, key: str, mtime: int) -> ObjectWriter:
+        """Opens a writer whose `finish` puts the object in place of the one that is there, if any, atomically.
+
+        A local file gets the modification time `mtime`, ms: Delta tells a version's time by that of its log file.
+        """
+        ...

@@ -80,7 +80,7 @@ class OpenSource:
 def open_source(ctx: RepositoryContext, source: ImportSource) -> OpenSource:
     """Checks one source and opens its store, without listing it. Raises InvalidInput."""
     parsed = urls.parse(source.url, kind=ErrorKind.INVALID_ARGUMENT)
-    _refuse_namespaces(ctx, str(parsed), source.url)
+    refuse_namespaces(ctx, str(parsed), f"The source {source.url!r}")
     if source.kind is ImportKind.OBJECT:
         if not parsed.path:
             raise _invalid(f"The source {source.url!r} names no object.", "Import it as a prefix.")
@@ -189,12 +189,13 @@ def _check_path(path: str, address: str) -> None:
         ) from error
 
 
-def _refuse_namespaces(ctx: RepositoryContext, url: str, given: str) -> None:
-    """Refuses a source that lies in a storage namespace, or holds one: what is there is lakegate's to delete."""
+def refuse_namespaces(ctx: RepositoryContext, url: str, what: str) -> None:
+    """Refuses a place that lies in a storage namespace, or holds one: what is there is lakegate's own.
+
+    `what` begins the message. Raises InvalidInput(INVALID_ARGUMENT).
+    """
     if METADATA_FOLDER in url.split("/"):
-        raise _invalid(
-            f"The source {given!r} is lakegate's own metadata.", "Import folders that belong to no repository."
-        )
+        raise _invalid(f"{what} is lakegate's own metadata.", "Use folders that belong to no repository.")
     mine = _comparable(url)
     after = ""
     while True:
@@ -203,9 +204,9 @@ def _refuse_namespaces(ctx: RepositoryContext, url: str, given: str) -> None:
             other = _comparable(repository.storage_namespace)
             if mine.startswith(other) or other.startswith(mine):
                 raise _invalid(
-                    f"The source {given!r} overlaps the storage namespace of the repository {repository.name!r} "
+                    f"{what} overlaps the storage namespace of the repository {repository.name!r} "
                     f"({repository.storage_namespace}).",
-                    "Copy out of a repository with `lakegate export`, or read it through lakegate.",
+                    "Use a place that belongs to no repository.",
                 )
         if len(page) < _PAGE:
             return
