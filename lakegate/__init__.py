@@ -4,13 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lakegate.connect import connect
+    from lakegate.connection import connect
 
 __all__ = ["connect"]
 
 
 def __getattr__(name: str) -> Any:
-    # Exported lazily: `import lakegate` stays quick, and no module below `connect` depends on it.
+    # Exported lazily: `import lakegate` stays quick, and no module below it depends on it.
     if name == "connect":
-        return import_module("lakegate.connect").connect
+        return import_module("lakegate.connection").connect
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

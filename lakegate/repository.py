@@ -14,6 +14,7 @@ from lakegate.context import RepositoryContext
 from lakegate.errors import AlreadyExists, ErrorKind, InvalidInput, NotFound, NotOffered, Refused
 from lakegate.ids import BranchName, HoldId, JobId, RepositoryId, UploadId, branch_name, new_id, repository_name
 from lakegate.interface import Body, ObjectReader
+from lakegate.jobs import JobRunner, Work
 from lakegate.metastore.protocol import MetaStore
 from lakegate.model import (
     MAX_PAGE,
@@ -76,6 +77,7 @@ class EmbeddedLake:
         self._actor = actor
         self._clock = clock
         self._opener = StoreOpener(settings.storage)
+        self._runner = JobRunner()
         self._open: dict[RepositoryId, EmbeddedRepository] = {}
 
     @classmethod
@@ -111,6 +113,7 @@ class EmbeddedLake:
         return self._settings.home.as_uri()
 
     def close(self) -> None:
+        self._runner.close()
         self._meta.close()
 
     def __enter__(self) -> EmbeddedLake:
@@ -168,7 +171,7 @@ class EmbeddedLake:
         info = self._meta.get_repository(repository_name(name))
         found = self._open.get(info.id)
         if found is None:
-            found = self._open.setdefault(info.id, EmbeddedRepository(self._context(info)))
+            found = self._open.setdefault(info.id, EmbeddedRepository(self._context(info), self._runner))
         return found
 
     def delete_repository(self, name: str, force: bool = False) -> None:
@@ -195,8 +198,9 @@ class EmbeddedLake:
 class EmbeddedRepository:
     """Implements `lakegate.interface.Repository` in this process."""
 
-    def __init__(self, ctx: RepositoryContext) -> None:
+    def __init__(self, ctx: RepositoryContext, runner: JobRunner) -> None:
         self.ctx = ctx
+        self._runner = runner
 
     @property
     def info(self) -> RepositoryInfo:
@@ -395,27 +399,29 @@ class EmbeddedRepository:
     # -- import, export, jobs -----------------------------------------------------------------------------------------
 
     def import_(self, branch: str, request: ImportRequest, progress: Progress | None = None) -> Job:
-        _not_offered("Imports are")
+        return self._runner.run(self.ctx, "import", self._import_work(branch, request), progress)
 
     def start_import(self, branch: str, request: ImportRequest) -> Job:
-        _not_offered("Imports are")
+        return self._runner.start(self.ctx, "import", self._import_work(branch, request))
+
+    def _import_work(self, branch: str, request: ImportRequest) -> Work:
+        from lakegate import refs
+        from lakegate.ops.import_ import import_
+
+        name = refs.get_branch(self.ctx, branch).name
+        return lambda progress: import_(self.ctx, name, request, progress).as_result()
 
     def export(self, request: ExportRequest, progress: Progress | None = None) -> Job:
         _not_offered("Exports are")
 
     def job(self, job: JobId) -> Job:
-        found = self.ctx.meta.get_job(self.info.id, job)
-        if found is None:
-            raise NotFound(ErrorKind.JOB_NOT_FOUND, f"There is no job {job!r}.", hint="List the jobs.")
-        return found
+        return self._runner.get(self.ctx, job)
 
     def jobs(self, amount: int = 100) -> tuple[Job, ...]:
-        return tuple(self.ctx.meta.list_jobs(self.info.id, _bounded(amount)))
+        return self._runner.list(self.ctx, _bounded(amount))
 
     def cancel_job(self, job: JobId) -> None:
-        self.job(job)
-        if not self.ctx.meta.cancel_job(self.info.id, job):
-            raise Refused(ErrorKind.JOB_NOT_RUNNING, f"The job {job!r} has ended.", hint="Nothing needs to be done.")
+        self._runner.cancel(self.ctx, job)
 
     # -- tables -------------------------------------------------------------------------------------------------------
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.progress import Progress as ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from lakegate.errors import LakegateError, MergeConflict
+from lakegate.model import Progress
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -45,6 +48,18 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 def say(text: str) -> None:
     """Prints one line."""
     sys.stdout.write(text + "\n")
+
+
+@contextmanager
+def counted(what: str) -> Generator[Progress, None, None]:
+    """Shows how far long work is: a bar on a terminal, nothing elsewhere."""
+    with ProgressBar(console=errors, disable=not errors.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+
+        def report(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield report
 
 
 def show_error(error: LakegateError, as_json: bool) -> None:

@@ -26,7 +26,7 @@ class Session:
     def open(self) -> Lake:
         """Opens the lake, once."""
         if self.lake is None:
-            from lakegate.connect import connect
+            from lakegate.connection import connect
 
             self.lake = connect(self.home, actor=getpass.getuser(), environment=os.environ)
         return self.lake

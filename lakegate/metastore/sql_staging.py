@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from heapq import merge
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, select
@@ -183,13 +184,15 @@ def _page(tx: Connection, token: StagingToken, prefix: str, after: str, limit: i
 def _upsert(tx: Connection, token: StagingToken, changes: Sequence[StagedChange]) -> None:
     # The last write to a path wins, as it would one by one.
     rows = {change.path: staged_values(token, change.path, change.entry, new_id()) for change in changes}
-    if tx.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as insert_into
-    else:
-        from sqlalchemy.dialects.sqlite import insert as insert_into
-    insert = insert_into(staged)
+    insert = _insert(tx.dialect.name)
     replaced = {column.name: insert.excluded[column.name] for column in staged.c if not column.primary_key}
     tx.execute(insert.on_conflict_do_update(index_elements=["token", "path"], set_=replaced), list(rows.values()))
+
+
+def _insert(dialect: str) -> Any:
+    """The dialect's own insert into `staged`, which knows ON CONFLICT; the other dialect is not imported."""
+    module = import_module(f"sqlalchemy.dialects.{'postgresql' if dialect == 'postgresql' else 'sqlite'}")
+    return module.insert(staged)
 
 
 def _upload_of(row: Any) -> Upload:

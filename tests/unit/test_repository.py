@@ -26,6 +26,10 @@ from lakegate.model import (
     CommitRequest,
     CommonPrefix,
     ConflictKind,
+    ImportKind,
+    ImportRequest,
+    ImportSource,
+    JobState,
     ListRequest,
     LogRequest,
     MergeRequest,
@@ -444,3 +448,17 @@ def test_what_is_not_built_is_refused_by_name(repo: EmbeddedRepository) -> None:
         with pytest.raises(NotOffered) as caught:
             call()
         assert caught.value.kind is ErrorKind.NOT_OFFERED
+
+
+def test_an_import_copies_no_bytes_and_runs_as_a_job(repo: EmbeddedRepository, tmp_path: Path) -> None:
+    (tmp_path / "old" / "sub").mkdir(parents=True)
+    (tmp_path / "old" / "a.csv").write_text("1")
+    (tmp_path / "old" / "sub" / "b.csv").write_text("2")
+    sources = (ImportSource(ImportKind.PREFIX, str(tmp_path / "old"), "raw"),)
+    job = repo.import_("main", ImportRequest(sources, CommitRequest("old data")))
+    assert (job.state, job.result["objects"]) == (JobState.DONE, 2)
+    assert content(repo, "main") == {"raw/a.csv": "1", "raw/sub/b.csv": "2"}
+    assert repo.stat("main", "raw/a.csv").address.startswith("file://")
+    assert [j.id for j in repo.jobs()] == [job.id]
+    with pytest.raises(NotFound):
+        repo.import_("main", ImportRequest((ImportSource(ImportKind.PREFIX, "/none", "raw"),), CommitRequest("x")))

@@ -9,8 +9,16 @@ from typing import Annotated
 import typer
 
 from lakegate.errors import ErrorKind, InvalidInput
-from lakegate.model import CommonPrefix, ListRequest, PutRequest
-from lakegate_cli.output import say, show_json, show_table, time_of
+from lakegate.model import (
+    CommitRequest,
+    CommonPrefix,
+    ImportKind,
+    ImportRequest,
+    ImportSource,
+    ListRequest,
+    PutRequest,
+)
+from lakegate_cli.output import counted, say, show_json, show_table, time_of
 from lakegate_cli.session import session
 
 _Object = Annotated[str, typer.Argument(help="REPOSITORY/REF/PATH")]
@@ -23,6 +31,7 @@ def register(root: typer.Typer) -> None:
     root.command("put", help="Write a file to a branch (uncommitted).")(put)
     root.command("get", help="Write an object to a file.")(get)
     root.command("cp", help="Copy an object onto a branch; no bytes are copied.")(cp)
+    root.command("import", help="Import existing files into a branch without copying them, and commit.")(import_)
     root.command("rm", help="Delete an object on a branch (uncommitted).")(rm)
 
 
@@ -102,6 +111,25 @@ def cp(context: typer.Context, source: _Object, to: _Object) -> None:
         )
     repository.copy(branch, destination, ref, path)
     say(f"Copied to {branch}/{destination} (uncommitted).")
+
+
+def import_(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(help="A folder or file, s3://BUCKET/PREFIX, ...")],
+    to: _Object,
+    message: Annotated[str, typer.Option("--message", "-m", help="What comes in, and why.")],
+    one: Annotated[bool, typer.Option("--object", help="The source is one object, not a prefix.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list and check.")] = False,
+) -> None:
+    repository, branch, path = session(context).path(to)
+    kind = ImportKind.OBJECT if one else ImportKind.PREFIX
+    request = ImportRequest((ImportSource(kind, source, path),), CommitRequest(message), dry_run)
+    with counted("importing") as progress:
+        job = repository.import_(branch, request, progress)
+    if session(context).json:
+        show_json(job)
+    else:
+        say(f"{'Would import' if dry_run else 'Imported'} {job.result['objects']} objects into {branch}/{path}.")
 
 
 def rm(context: typer.Context, what: _Object) -> None:
