@@ -29,7 +29,8 @@ LOOKUPS = 20_000
 
 
 def path_of(number: int) -> str:
-    return f"sales/orders/year={2000 + number // 100_000}/month={number // 10_000 % 10:02}/part-{number % 10_000:05}.parquet"
+    folder = f"sales/orders/year={2000 + number // 100_000}/month={number // 10_000 % 10:02}"
+    return f"{folder}/part-{number % 10_000:05}.parquet"
 
 
 def entry_of(number: int, generation: int = 0) -> Entry:
