@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UNIT := tests/unit
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check format wheel clean
+.PHONY: help demo install test check format wheel clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -17,6 +17,9 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 install: $(VENV)/.installed ## make the virtual environment with everything that tests and checks need
+
+demo: install ## play the three jobs on real data, in a folder that is deleted afterwards
+	$(BIN)/lakegate quickstart
 
 test: install ## run the tests
 	$(BIN)/pytest -q -n 2

@@ -412,7 +412,11 @@ class EmbeddedRepository:
         return lambda progress: import_(self.ctx, name, request, progress).as_result()
 
     def export(self, request: ExportRequest, progress: Progress | None = None) -> Job:
-        _not_offered("Exports are")
+        from lakegate.ops.export import export
+
+        return self._runner.run(
+            self.ctx, "export", lambda report: export(self.ctx, request, report).as_result(), progress
+        )
 
     def job(self, job: JobId) -> Job:
         return self._runner.get(self.ctx, job)

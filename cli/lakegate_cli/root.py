@@ -10,7 +10,7 @@ import typer
 
 from lakegate.errors import LakegateError, MergeConflict
 from lakegate_cli import output
-from lakegate_cli.commands import branch, changes, objects, repo, tag
+from lakegate_cli.commands import branch, changes, objects, quickstart, repo, tag
 from lakegate_cli.session import Session
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.add_typer(repo.app, name="repo")
 app.add_typer(branch.app, name="branch")
 app.add_typer(tag.app, name="tag")
 repo.register(app)
+quickstart.register(app)
 changes.register(app)
 objects.register(app)
 

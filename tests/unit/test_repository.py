@@ -26,6 +26,7 @@ from lakegate.model import (
     CommitRequest,
     CommonPrefix,
     ConflictKind,
+    ExportRequest,
     ImportKind,
     ImportRequest,
     ImportSource,
@@ -462,3 +463,11 @@ def test_an_import_copies_no_bytes_and_runs_as_a_job(repo: EmbeddedRepository, t
     assert [j.id for j in repo.jobs()] == [job.id]
     with pytest.raises(NotFound):
         repo.import_("main", ImportRequest((ImportSource(ImportKind.PREFIX, "/none", "raw"),), CommitRequest("x")))
+
+
+def test_an_export_writes_plain_files(repo: EmbeddedRepository, tmp_path: Path) -> None:
+    commit(repo, "main", a__b="1", c="2")
+    job = repo.export(ExportRequest("main", str(tmp_path / "out")))
+    assert job.state is JobState.DONE
+    assert (tmp_path / "out" / "a" / "b").read_text() == "1"
+    assert (tmp_path / "out" / "c").read_text() == "2"

@@ -12,6 +12,7 @@ from lakegate.errors import ErrorKind, InvalidInput
 from lakegate.model import (
     CommitRequest,
     CommonPrefix,
+    ExportRequest,
     ImportKind,
     ImportRequest,
     ImportSource,
@@ -32,6 +33,7 @@ def register(root: typer.Typer) -> None:
     root.command("get", help="Write an object to a file.")(get)
     root.command("cp", help="Copy an object onto a branch; no bytes are copied.")(cp)
     root.command("import", help="Import existing files into a branch without copying them, and commit.")(import_)
+    root.command("export", help="Write a ref's objects as plain files, for any client.")(export)
     root.command("rm", help="Delete an object on a branch (uncommitted).")(rm)
 
 
@@ -130,6 +132,23 @@ def import_(
         show_json(job)
     else:
         say(f"{'Would import' if dry_run else 'Imported'} {job.result['objects']} objects into {branch}/{path}.")
+
+
+def export(
+    context: typer.Context,
+    what: _Object,
+    to: Annotated[str, typer.Argument(help="A folder, s3://BUCKET/PREFIX, ...")],
+    overwrite: Annotated[bool, typer.Option(help="Also where other files stand.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be written.")] = False,
+) -> None:
+    repository, ref, prefix = session(context).path(what)
+    with counted("exporting") as progress:
+        job = repository.export(ExportRequest(ref, to, prefix, overwrite, dry_run), progress)
+    if session(context).json:
+        show_json(job)
+    else:
+        said = ", ".join(f"{name} {value}" for name, value in job.result.items())
+        say(f"{'Would export' if dry_run else 'Exported'} {ref} to {to}: {said}.")
 
 
 def rm(context: typer.Context, what: _Object) -> None:
