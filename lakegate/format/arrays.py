@@ -95,3 +95,48 @@ def serialised(column: Column, array: pa.Array) -> Iterator[memoryview]:
         lengths[~valid] = _NULL_LENGTH
     yield lengths.data
     yield data[int(offsets[0]) : int(offsets[-1])]
+
+
+def first_difference(mine: pa.StringArray, other: pa.StringArray) -> int:
+    """The first position at which two arrays of strings, of one length and without nulls, differ; their length if
+    there is none."""
+    import numpy as np
+
+    ours, our_bytes = strings(mine)
+    theirs, their_bytes = strings(other)
+    uneven = np.nonzero((ours[1:] - ours[0]) != (theirs[1:] - theirs[0]))[0]
+    even = int(uneven[0]) if len(uneven) else len(mine)  # so far, offsets run side by side
+    found = np.nonzero(
+        _bytes(our_bytes, int(ours[0]), int(ours[even])) != _bytes(their_bytes, int(theirs[0]), int(theirs[even]))
+    )[0]
+    if not len(found):
+        return even
+    return int(np.searchsorted(ours[: even + 1] - ours[0], found[0], side="right")) - 1
+
+
+def differences(column: Column, mine: pa.Array, other: pa.Array) -> npt.NDArray[np.intp]:
+    """The ascending positions at which two arrays of one length differ; null equals null."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    if not (mine.null_count or other.null_count):
+        if column.type is ColumnType.INT64:
+            return np.nonzero(numbers(mine) != numbers(other))[0]
+        ours, our_bytes = strings(mine)
+        theirs, their_bytes = strings(other)
+        starts = ours - ours[0]
+        if np.array_equal(starts, theirs - theirs[0]):
+            found = np.nonzero(
+                _bytes(our_bytes, int(ours[0]), int(ours[-1])) != _bytes(their_bytes, int(theirs[0]), int(theirs[-1]))
+            )[0]
+            return np.unique(np.searchsorted(starts, found, side="right") - 1)
+    unequal = pc.call_function("not_equal", [mine, other])
+    if unequal.null_count:
+        unequal = pc.call_function("coalesce", [unequal, pc.call_function("xor", [mine.is_null(), other.is_null()])])
+    return np.nonzero(mask(unequal))[0]
+
+
+def _bytes(data: memoryview, start: int, stop: int) -> npt.NDArray[np.uint8]:
+    import numpy as np
+
+    return np.frombuffer(data, np.uint8, stop - start, start) if stop > start else np.empty(0, np.uint8)

@@ -20,11 +20,12 @@ _DECODE_STEP = 512
 class Rows:
     """An immutable run of rows of one layout, sorted by its key column, no key twice. Thread-safe."""
 
-    __slots__ = ("_data", "_offsets", "batch", "layout")
+    __slots__ = ("_data", "_offsets", "batch", "key_index", "layout")
 
     def __init__(self, layout: Layout, batch: pa.RecordBatch) -> None:
         self.layout = layout
         self.batch = batch
+        self.key_index = layout.key_index
         self._offsets: memoryview | None = None
         self._data: memoryview | None = None
 
@@ -60,7 +61,7 @@ class Rows:
 
     @property
     def keys(self) -> pa.StringArray:
-        return self.batch.column(self.layout.key_index)
+        return self.batch.column(self.key_index)
 
     def key(self, position: int) -> str:
         offsets, data = self._buffers()

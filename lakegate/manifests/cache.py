@@ -14,15 +14,15 @@ V = TypeVar("V")
 class Cache(Generic[K, V]):
     """Values by key, bounded by the sum of their weights. Thread-safe.
 
-    What is put in passing (`scan`) may take a quarter of the room at most, and drives out only its like: reading a
-    whole tree once does not displace what is looked up again and again. A scanned value that is looked up moves over.
+    What is put in passing (`scan`) takes a quarter of the room at most: reading a whole tree once does not displace
+    what is looked up again and again. A scanned value that is looked up moves over.
     """
 
     def __init__(self, capacity: int, weigh: Callable[[V], int]) -> None:
         self._weigh = weigh
         self._lock = threading.Lock()
-        self._kept = _Part[K, V](capacity)
-        self._passing = _Part[K, V](capacity // 4)
+        self._kept = _Part[K, V]()
+        self._passing = _Part[K, V]()
         self._capacity = capacity
 
     def get(self, key: K, *, scan: bool = False) -> V | None:
@@ -39,10 +39,11 @@ class Cache(Generic[K, V]):
     def put(self, key: K, value: V, *, scan: bool = False) -> None:
         weight = self._weigh(value)
         with self._lock:
-            if key in self._kept:
+            if key in self._kept or weight > self._capacity // 4:
                 return
             if scan:
                 self._passing.put(key, value, weight)
+                self._passing.shrink(self._capacity // 4)
                 self._kept.shrink(self._capacity - self._passing.weight)
             else:
                 if key in self._passing:
@@ -60,8 +61,9 @@ class Cache(Generic[K, V]):
 
 
 class _Part(Generic[K, V]):
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+    """Values in the order of their last use."""
+
+    def __init__(self) -> None:
         self._items: OrderedDict[K, tuple[V, int]] = OrderedDict()
         self.weight = 0
 
@@ -78,11 +80,8 @@ class _Part(Generic[K, V]):
     def put(self, key: K, value: V, weight: int) -> None:
         if key in self._items:
             self.remove(key)
-        if weight > self._capacity:
-            return
         self._items[key] = (value, weight)
         self.weight += weight
-        self.shrink(self._capacity)
 
     def remove(self, key: K) -> int:
         _, weight = self._items.pop(key)
@@ -90,6 +89,7 @@ class _Part(Generic[K, V]):
         return weight
 
     def shrink(self, capacity: int) -> None:
+        """Forgets what was used longest ago until the rest fits."""
         while self.weight > capacity:
             _, (_, weight) = self._items.popitem(last=False)
             self.weight -= weight

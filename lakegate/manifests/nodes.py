@@ -16,7 +16,8 @@ from lakegate.manifests.cache import Cache
 from lakegate.manifests.disk import DiskCache
 from lakegate.objectstore.protocol import ObjectStore
 
-_THREADS = 3
+_LOCAL_THREADS = 3  # two cores' worth of decoding and hashing, and one that waits for the disk
+_REMOTE_THREADS = 16
 
 
 class StoredNodes:
@@ -79,7 +80,8 @@ class StoredNodes:
 
     def _executor(self) -> ThreadPoolExecutor:
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="lakegate-nodes")
+            threads = _LOCAL_THREADS if self._store.is_local else _REMOTE_THREADS
+            self._pool = ThreadPoolExecutor(threads, thread_name_prefix="lakegate-nodes")
         return self._pool
 
     def _ended(self, node: NodeId, _: Future[Node]) -> None:

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from lakegate.format.arrays import mask
+from lakegate.format.arrays import differences, first_difference
 from lakegate.format.rows import Rows
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import pyarrow as pa
 
 _WINDOW = 64
 
@@ -54,32 +48,22 @@ def _same_keys(left: Rows, i: int, right: Rows, j: int) -> int:
     length, window = 0, _WINDOW
     while length < most:
         window = min(window, most - length)
-        mine, other = ours.slice(i + length, window), theirs.slice(j + length, window)
-        if not mine.equals(other):
-            return length + int(_not_equal(mine, other).argmax())
-        length += window
+        same = first_difference(ours.slice(i + length, window), theirs.slice(j + length, window))
+        length += same
+        if same < window:
+            break
         window *= 8
     return length
 
 
 def _unequal(left: Rows, i: int, right: Rows, j: int, length: int) -> list[int]:
     """Offsets of the rows that differ in a column, within a stretch of rows with the same keys."""
-    unequal: npt.NDArray[np.bool_] | None = None
-    for index in range(len(left.layout.columns)):
-        if index == left.layout.key_index:
+    found: set[int] = set()
+    for index, column in enumerate(left.layout.columns):
+        if index == left.key_index:
             continue
         mine = left.batch.column(index).slice(i, length)
         other = right.batch.column(index).slice(j, length)
         if not mine.equals(other):
-            found = _not_equal(mine, other)
-            unequal = found if unequal is None else unequal | found
-    return [] if unequal is None else unequal.nonzero()[0].tolist()
-
-
-def _not_equal(mine: pa.Array, other: pa.Array) -> npt.NDArray[np.bool_]:
-    import pyarrow.compute as pc
-
-    found = pc.call_function("not_equal", [mine, other])
-    if found.null_count:
-        found = pc.call_function("coalesce", [found, pc.call_function("xor", [mine.is_null(), other.is_null()])])
-    return mask(found)
+            found.update(differences(column, mine, other).tolist())
+    return sorted(found)

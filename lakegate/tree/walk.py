@@ -21,7 +21,7 @@ from lakegate.tree.store import NodeStore, read_node
 Same = Callable[[Sequence[Child | None]], bool]
 """Tells from the heads of all trees whether what lies below the first tree's head needs no look."""
 
-_READ_AHEAD = 5
+_READ_AHEAD = 4
 
 
 class Side:

@@ -25,7 +25,7 @@ from lakegate.tree.store import NodeStore, read_node
 E = TypeVar("E")
 
 _BATCH = 8192
-_WRITES_AHEAD = 6
+_WRITES_AHEAD = 4
 
 
 def empty(nodes: NodeStore, kind: Kind[Any]) -> NodeId:
