@@ -12,8 +12,19 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from lakegate import tree
 from lakegate.errors import Corrupt, ErrorKind, InvalidInput, LakegateError, NotFound, Refused, Unavailable
-from lakegate.model import CommitRequest, ExportRequest, ImportKind, ImportRequest, ImportSource, JobState
+from lakegate.format.kinds import FILES, TABLES
+from lakegate.model import (
+    CommitRequest,
+    ExportRequest,
+    ImportKind,
+    ImportRequest,
+    ImportSource,
+    JobState,
+    TableFormat,
+    TableVersion,
+)
 from lakegate.objectstore.addresses import AddressSpace
 from lakegate.objectstore.opener import StoreOpener
 from lakegate.objectstore.protocol import ObjectStore, ObjectWriter, ReplacingStore
@@ -281,16 +292,39 @@ def test_a_delta_table_opens_from_the_plain_folder(repo: EmbeddedRepository, tar
     assert recorder.order[-1] == "_delta_log/_last_checkpoint"
 
 
+def _record_tables(repo: EmbeddedRepository, tables: dict[str, TableFormat]) -> None:
+    """Commits the head's objects with these tables, so that the test needs no detection."""
+    manifests = repo.ctx.manifests
+    nothing = tree.empty(manifests.nodes, FILES)
+    versions = [
+        TableVersion(path, kind, None, "{}", (), nothing, 1, 1, 1, "sha256:" + "0" * 64, 1)
+        for path, kind in sorted(tables.items())
+    ]
+    head = repo.commit_of("main")
+    objects = manifests.read_manifest(head.manifest).objects_root
+    made = manifests.write_commit(
+        parents=(head.id,),
+        manifest=manifests.write_manifest(objects, tree.build(manifests.nodes, TABLES, versions)).id,
+        message="with tables",
+        committer="tester",
+        created=1,
+        metadata={},
+        generation=head.generation + 1,
+    )
+    repo.hard_reset("main", made.id)
+
+
 def test_leftover_files_of_a_table_are_refused_even_with_overwrite(
     repo: EmbeddedRepository, target: Path, tmp_path: Path
 ) -> None:
     _delta(tmp_path / "source", 1)
     pq.write_table(pa.table({"n": [1]}), tmp_path / "plain.parquet")
-    for path, kind in (("t", ImportKind.PREFIX), ("p/x.parquet", ImportKind.OBJECT)):
-        url = tmp_path / ("source" if path == "t" else "plain.parquet")
-        import_(repo.ctx, "main", ImportRequest((ImportSource(kind, str(url), path),), CommitRequest("import")))
-    if {table.path for table in repo.tables("main").items} != {"t", "p"}:
-        raise AssertionError("the tables were not detected")
+    sources = (
+        ImportSource(ImportKind.PREFIX, str(tmp_path / "source"), "t"),
+        ImportSource(ImportKind.OBJECT, str(tmp_path / "plain.parquet"), "p/x.parquet"),
+    )
+    import_(repo.ctx, "main", ImportRequest(sources, CommitRequest("import")))
+    _record_tables(repo, {"t": TableFormat.DELTA, "p": TableFormat.PARQUET})
     (target / "t" / "_delta_log").mkdir(parents=True)
     (target / "p").mkdir(parents=True)
     (target / "t" / "dead.parquet").write_bytes(b"harmless: the log does not name it")
