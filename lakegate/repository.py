@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from types import TracebackType
@@ -205,6 +206,10 @@ class EmbeddedRepository:
     @property
     def info(self) -> RepositoryInfo:
         return self.ctx.info
+
+    def acting_as(self, actor: str) -> EmbeddedRepository:
+        """Returns the same repository, where what is done is done in another's name."""
+        return EmbeddedRepository(replace(self.ctx, actor=actor), self._runner)
 
     def require_empty(self) -> None:
         """Raises Refused(REPOSITORY_NOT_EMPTY) where something was committed or staged."""
