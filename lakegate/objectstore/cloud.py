@@ -14,13 +14,13 @@ from lakegate.objectstore import cloud_failures, failures
 from lakegate.objectstore.cloud_writer import CloudWriter
 from lakegate.objectstore.keys import after_range, check_key
 from lakegate.objectstore.protocol import ObjectWriter, StoredObject
+from lakegate.objectstore.streaming import pieces
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as ObstoreStore
 
 _DELETE_BATCH = 1000
 _LIST_CHUNK = 1000
-_COPY_BYTES = 8 << 20
 # User metadata that tells, when the reply of a conditional put was lost, whose object stands there.
 _WRITE_MARK = "lakegate-write"
 _BACKOFF_SECONDS = (0.1, 0.4, 1.6, 3.2, 6.4)
@@ -106,8 +106,8 @@ class CloudStore:
         )
         try:
             for part, size in zip(parts, sizes, strict=True):
-                for start in range(0, size, _COPY_BYTES):
-                    writer.write(self.get_range(part, start, min(_COPY_BYTES, size - start)))
+                for piece in pieces(self, part, size):
+                    writer.write(piece)
             writer.finish()
         finally:
             writer.abort()

@@ -15,13 +15,13 @@ from lakegate.ids import CommitId
 from lakegate.model import Entry, ExportRequest, Progress
 from lakegate.objectstore import urls
 from lakegate.objectstore.protocol import ObjectStore, ReplacingStore
+from lakegate.objectstore.streaming import pieces
 from lakegate.ops.export_plan import Plan, inspect, is_log, is_log_commit, log_folder_of, same_content
 from lakegate.ops.import_sources import refuse_namespaces
 from lakegate.snapshot import Snapshot
 
 _WORKERS = 4
 _AHEAD = 16
-_CHUNK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +185,8 @@ def _copy(source: ObjectStore, key: str, entry: Entry, write: Callable[[bytes], 
     actual = source.head(key).size
     if actual != entry.size:
         return actual
-    for start in range(0, actual, _CHUNK_BYTES):
-        write(source.get_range(key, start, min(_CHUNK_BYTES, actual - start)))
+    for piece in pieces(source, key, actual):
+        write(piece)
     return actual
 
 

@@ -14,11 +14,11 @@ from lakegate.format.kinds import TABLES
 from lakegate.model import Entry, TableFormat, TableVersion
 from lakegate.objectstore.keys import check_key
 from lakegate.objectstore.protocol import ReplacingStore, StoredObject
+from lakegate.objectstore.streaming import pieces
 from lakegate.snapshot import Snapshot
 
 _LOG_COMMIT = re.compile(r"(?:.*/)?_delta_log/\d{20}\.json", re.DOTALL)
 _MAX_NAME_BYTES = 255  # of one file name on nearly all local file systems
-_CHUNK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +103,12 @@ def same_content(ctx: RepositoryContext, entry: Entry, store: ReplacingStore, th
         return False
     if entry.digest is not None and entry.digest.startswith("sha256:"):
         digest = hashlib.sha256()
-        for start in range(0, there.size, _CHUNK_BYTES):
-            digest.update(store.get_range(there.key, start, min(_CHUNK_BYTES, there.size - start)))
+        for piece in pieces(store, there.key, there.size):
+            digest.update(piece)
         return entry.digest == "sha256:" + digest.hexdigest()
     source, key = ctx.addresses.locate(entry.address)
-    for start in range(0, there.size, _CHUNK_BYTES):
-        length = min(_CHUNK_BYTES, there.size - start)
-        if store.get_range(there.key, start, length) != source.get_range(key, start, length):
-            return False
-    return True
+    both = zip(pieces(store, there.key, there.size), pieces(source, key, there.size), strict=True)
+    return all(mine == other for mine, other in both)
 
 
 def _stays(plan: Plan, tables: _Tables, found: StoredObject) -> None:
