@@ -472,7 +472,9 @@ class EmbeddedRepository:
     def verify(
         self, ref: str, deep: bool = False, tables: Sequence[str] = (), progress: Progress | None = None
     ) -> VerifyOutcome:
-        _not_offered("Verification is")
+        from lakegate.ops.verify import verify
+
+        return verify(self.ctx, ref, deep, tables, progress)
 
 
 def _first_commit(ctx: RepositoryContext) -> Commit:

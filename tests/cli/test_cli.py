@@ -93,9 +93,13 @@ def test_files_go_in_and_come_out(lakegate: Shell, tmp_path: Path) -> None:
     lakegate("get", "sales/main/copy.bin", "g.bin")
     assert (tmp_path / "g.bin").read_bytes() == (tmp_path / "f.bin").read_bytes()
     assert [line.split("\t")[-1] for line in lakegate("ls", "sales/main/").splitlines()] == ["copy.bin", "raw/"]
+    lakegate("commit", "sales/main", "-m", "files")
+    assert lakegate("verify", "sales/main", "--deep").endswith("as they should be.\n")
+    next((tmp_path / "lake/data/sales/data").rglob("??/*")).write_bytes(b"damaged")
+    lakegate("verify", "sales/main", status=1)
     lakegate("rm", "sales/main/copy.bin")
     lakegate("branch", "reset", "sales/main")
-    assert lakegate("ls", "-r", "sales/main/") == ""
+    assert len(lakegate("ls", "-r", "sales/main/").splitlines()) == 2
 
 
 def test_tags_and_repositories(lakegate: Shell) -> None:

@@ -445,7 +445,7 @@ def test_the_journal_tells_every_move(repo: EmbeddedRepository, tmp_path: Path) 
 
 
 def test_what_is_not_built_is_refused_by_name(repo: EmbeddedRepository) -> None:
-    for call in (lambda: repo.tables("main"), lambda: repo.pin("main"), lambda: repo.verify("main")):
+    for call in (lambda: repo.tables("main"), lambda: repo.pin("main"), lambda: repo.table("main", "t")):
         with pytest.raises(NotOffered) as caught:
             call()
         assert caught.value.kind is ErrorKind.NOT_OFFERED
@@ -471,3 +471,28 @@ def test_an_export_writes_plain_files(repo: EmbeddedRepository, tmp_path: Path) 
     assert job.state is JobState.DONE
     assert (tmp_path / "out" / "a" / "b").read_text() == "1"
     assert (tmp_path / "out" / "c").read_text() == "2"
+
+
+def test_verify_finds_every_damage(repo: EmbeddedRepository, tmp_path: Path) -> None:
+    commit(repo, "main", a="12345", b="12345", c="12345", d="12345")
+    whole = repo.verify("main", deep=True)
+    assert (whole.ok, whole.objects, whole.objects_hashed, whole.bytes_hashed) == (True, 4, 4, 20)
+    stored = {name: tmp_path / "lake/data/sales" / repo.stat("main", name).address for name in "abc"}
+    stored["a"].unlink()
+    stored["b"].write_bytes(b"1234")
+    stored["c"].write_bytes(b"x2345")
+    assert [p.path for p in repo.verify("main").problems] == ["a", "b"]
+    assert [p.path for p in repo.verify("main", deep=True).problems] == ["a", "b", "c"]
+    with pytest.raises(NotFound):
+        repo.verify("main", tables=("none",))
+
+
+def test_verify_finds_a_node_that_is_not_what_its_name_says(repo: EmbeddedRepository, tmp_path: Path) -> None:
+    commit(repo, "main", a="1")
+    nodes = tmp_path / "lake/data/sales/_lakegate/nodes"
+    right = nodes / f"{repo.manifest('main').objects_root}.parquet"
+    other = nodes / f"{repo.manifest('main~1').objects_root}.parquet"
+    right.write_bytes(other.read_bytes())
+    outcome = repo.verify("main")
+    assert not outcome.ok
+    assert repo.manifest("main").objects_root in outcome.problems[0].problem

@@ -22,7 +22,7 @@ from lakegate.model import (
     Strategy,
     Take,
 )
-from lakegate_cli.output import say, show_json, show_table, time_of
+from lakegate_cli.output import counted, say, show_json, show_table, time_of
 from lakegate_cli.session import session
 
 _Ref = Annotated[str, typer.Argument(help="REPOSITORY/REF")]
@@ -42,6 +42,7 @@ def register(root: typer.Typer) -> None:
     root.command("revert", help="Commit the inverse of a commit.")(revert)
     root.command("cherry-pick", help="Commit what another commit changed.")(cherry_pick)
     root.command("rollback", help="Put old content back as a new commit.")(rollback)
+    root.command("verify", help="Re-hash a commit; with --deep its data too.")(verify)
 
 
 def status(context: typer.Context, branch: _Ref, after: str = "", amount: int = 1000) -> None:
@@ -168,6 +169,29 @@ def rollback(
     say(f"{verb}: {_counts(outcome.changes)}.")
     for warning in outcome.warnings:
         say(f"warning: {warning}")
+
+
+def verify(
+    context: typer.Context,
+    ref: _Ref,
+    deep: Annotated[bool, typer.Option(help="Read all bytes again.")] = False,
+    under: Annotated[list[str] | None, typer.Option(help="Only the objects under this folder.")] = None,
+) -> None:
+    repository, name = session(context).ref(ref)
+    with counted("verifying") as progress:
+        outcome = repository.verify(name, deep, tuple(under or ()), progress)
+    if session(context).json:
+        show_json(outcome)
+    else:
+        for problem in outcome.problems:
+            say(f"{problem.path}: {problem.problem}")
+        result = "as they should be" if outcome.ok else f"{len(outcome.problems)} problems"
+        say(
+            f"{outcome.nodes} nodes and {outcome.objects} objects ({outcome.objects_hashed} re-hashed, "
+            f"{outcome.unverifiable} imported without a digest): {result}."
+        )
+    if not outcome.ok:
+        raise typer.Exit(1)
 
 
 def _show_changes(context: typer.Context, page: Page[ObjectChange]) -> None:

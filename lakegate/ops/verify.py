@@ -1,0 +1,123 @@
+"""Re-hashes what a commit vouches for: commit, manifest, tree nodes, and on request the data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from lakegate import refs, tree
+from lakegate.context import RepositoryContext
+from lakegate.errors import Corrupt, ErrorKind, NotFound
+from lakegate.format.kinds import OBJECTS
+from lakegate.ids import CommitId, NodeId
+from lakegate.model import Entry, Progress, VerifyOutcome, VerifyProblem
+from lakegate.ops.objects import StoredReader
+
+_REPORT_EVERY = 100
+
+
+@dataclass(slots=True)
+class _Findings:
+    nodes: int = 0
+    objects: int = 0
+    hashed: int = 0
+    hashed_bytes: int = 0
+    unverifiable: int = 0
+    problems: list[VerifyProblem] = field(default_factory=list)
+
+
+def verify(
+    ctx: RepositoryContext, ref: str, deep: bool, tables: Sequence[str], progress: Progress | None
+) -> VerifyOutcome:
+    """Checks a ref's commit; see `lakegate.interface.Repository.verify`. What is wrong is in the outcome, not raised.
+
+    Nodes are re-read from the store and re-hashed, whatever a cache holds; each object must be there with its size
+    (an imported one with its ETag too), and `deep` reads its bytes again. Memory does not grow with the repository.
+    """
+    commit = refs.resolve(ctx, ref).commit
+    findings = _Findings()
+    try:
+        made = ctx.manifests.read_commit(commit, verify=True)
+        manifest = ctx.manifests.read_manifest(made.manifest, verify=True)
+    except Corrupt as error:
+        findings.problems.append(VerifyProblem("", error.message))
+        return _outcome(commit, findings)
+    objects = _nodes_are_sound(ctx, manifest.objects_root, findings)
+    _nodes_are_sound(ctx, manifest.tables_root, findings)
+    if objects:
+        for entry in _entries(ctx, manifest.objects_root, ref, tables):
+            _check(ctx, entry, deep, findings)
+            findings.objects += 1
+            if progress is not None and findings.objects % _REPORT_EVERY == 0:
+                progress(findings.objects, None if tables else manifest.objects)
+    return _outcome(commit, findings)
+
+
+def _nodes_are_sound(ctx: RepositoryContext, root: NodeId, findings: _Findings) -> bool:
+    before = len(findings.problems)
+    pending = [root]
+    while pending:
+        node_id = pending.pop()
+        findings.nodes += 1
+        try:
+            node = ctx.manifests.nodes.read(node_id, scan=True, verify=True)
+        except Corrupt as error:
+            findings.problems.append(VerifyProblem("", error.message))
+            continue
+        if node.level:
+            pending.extend(NodeId(child) for child in node.rows.batch.column(0).to_pylist())
+    return len(findings.problems) == before
+
+
+def _entries(ctx: RepositoryContext, root: NodeId, ref: str, tables: Sequence[str]) -> Iterator[Entry]:
+    if not tables:
+        yield from tree.iterate(ctx.manifests.nodes, OBJECTS, root)
+    for table in tables:
+        found = False
+        for entry in tree.iterate(ctx.manifests.nodes, OBJECTS, root, table.rstrip("/") + "/"):
+            found = True
+            yield entry
+        if not found:
+            raise NotFound(
+                ErrorKind.TABLE_NOT_FOUND, f"There is nothing under {table!r} at {ref!r}.", hint="List what is there."
+            )
+
+
+def _check(ctx: RepositoryContext, entry: Entry, deep: bool, findings: _Findings) -> None:
+    store, key = ctx.addresses.locate(entry.address)
+    try:
+        stored = store.head(key)
+    except NotFound:
+        findings.problems.append(VerifyProblem(entry.path, f"its bytes are gone from {entry.address}"))
+        return
+    if stored.size != entry.size:
+        findings.problems.append(VerifyProblem(entry.path, f"it has {stored.size} bytes, not {entry.size}"))
+        return
+    if entry.digest is None:
+        findings.unverifiable += 1
+        if stored.etag and entry.etag and stored.etag != entry.etag:
+            findings.problems.append(VerifyProblem(entry.path, "the imported object was changed since"))
+        return
+    if not deep:
+        return
+    digest = hashlib.sha256()
+    for piece in StoredReader(ctx, entry).chunks():
+        digest.update(piece)
+    findings.hashed += 1
+    findings.hashed_bytes += entry.size
+    found = f"sha256:{digest.hexdigest()}"
+    if found != entry.digest:
+        findings.problems.append(VerifyProblem(entry.path, f"its bytes hash to {found}, not {entry.digest}"))
+
+
+def _outcome(commit: CommitId, findings: _Findings) -> VerifyOutcome:
+    return VerifyOutcome(
+        commit=commit,
+        nodes=findings.nodes,
+        objects=findings.objects,
+        objects_hashed=findings.hashed,
+        bytes_hashed=findings.hashed_bytes,
+        unverifiable=findings.unverifiable,
+        problems=tuple(findings.problems),
+    )
