@@ -1,21 +1,30 @@
-"""One database: its engine, its transactions, and its failures in lakegate's words."""
+"""One database: its queries and its transactions, with failures in lakegate's words."""
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy import Connection, Select, Table, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, Refused, Unavailable
-from lakegate.ids import new_id
-from lakegate.metastore.schema import SCHEMA_VERSION, lake, metadata
+from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, OutcomeUnknown, Refused
+from lakegate.metastore.backend import Backend
+from lakegate.metastore.prepared import Prepared
+from lakegate.metastore.schema import HEAD, alembic_version, lake
 
-_BUSY_SECONDS = 10
+BUSY_SECONDS = 10.0
+
+_TRIES = 8
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_OPENING = select(lake.c.lake_id, alembic_version.c.version_num)
 
 
 def now() -> int:
@@ -24,115 +33,181 @@ def now() -> int:
 
 
 class Database:
-    """An engine with read and write transactions. A write transaction of SQLite takes the write lock at its start, so
-    that what it reads can't change before it writes."""
+    """Runs queries (`rows`) and write transactions (`write`)."""
 
-    def __init__(self, url: str, *, create: bool) -> None:
-        engine = _engine(url)
-        self._writers = engine.execution_options(lakegate_write=True)
-        # A read sees one instant; SQLite's transactions do so by themselves.
-        one_instant = engine.dialect.name == "postgresql"
-        self._readers = engine.execution_options(isolation_level="REPEATABLE READ") if one_instant else engine
+    def __init__(self, url: str, *, create: bool, busy_seconds: float) -> None:
+        """Opens the database, and brings an older schema up to date. Raises NotFound(LAKE_NOT_FOUND) where there is
+        none and `create` does not ask for one, Refused(SCHEMA_TOO_NEW), InvalidInput(INVALID_CONFIG), Unavailable."""
+        self.backend = _backend(url, create, busy_seconds)
+        self._prepared: dict[Select[Any], Prepared] = {}
         try:
             self.lake_id = self._open(create)
         except BaseException:
             self.close()
             raise
 
+    def close(self) -> None:
+        self.backend.close()
+
+    def rows(self, query: Select[Any], **values: Any) -> list[Any]:
+        """Runs a query and returns its rows. The query object is compiled once: keep it, and name what varies by
+        `bindparam`."""
+        prepared = self._prepared.get(query)
+        if prepared is None:
+            prepared = self._prepared[query] = Prepared(query, self.backend.dialect)
+        for attempt in range(_TRIES):
+            try:
+                return self.backend.query(prepared, values)
+            except LakegateError:
+                raise
+            except Exception as error:
+                if attempt < _TRIES - 1 and self.backend.may_retry(error):
+                    continue
+                raise self._said(error) from error
+        raise AssertionError("unreachable")
+
+    def row(self, query: Select[Any], **values: Any) -> Any | None:
+        """Runs a query and returns its first row."""
+        found = self.rows(query, **values)
+        return found[0] if found else None
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Runs `work` in a write transaction: durable when this returns, undone where `work` raises, or rolls back
+        itself. Where others undid it (deadlock, broken connection) it runs again."""
+        for attempt in range(_TRIES):
+            try:
+                return self._try(work)
+            except LakegateError:
+                raise
+            except Exception as error:
+                if attempt < _TRIES - 1 and self.backend.may_retry(error):
+                    time.sleep(random.uniform(0, 0.01 * 2**attempt))
+                    continue
+                raise self._said(error) from error
+        raise AssertionError("unreachable")
+
+    def insert(self, table: Table) -> Any:
+        """Returns an INSERT into `table` that knows ON CONFLICT; the other dialect is not imported."""
+        if self.backend.dialect.name == "postgresql":
+            from sqlalchemy.dialects import postgresql
+
+            return postgresql.insert(table)
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+
+    def _try(self, work: Callable[[Connection], T]) -> T:
+        with self.backend.writing() as tx:
+            tx.begin()
+            try:
+                done = work(tx)
+            except BaseException:
+                tx.rollback()
+                raise
+            if tx.in_transaction():
+                try:
+                    tx.commit()
+                except Exception as error:
+                    if self.backend.outcome_unknown(error):
+                        raise OutcomeUnknown(
+                            f"The connection to the database {self.backend.shown} broke during a commit: "
+                            "the write may or may not have happened.",
+                            hint="Look whether it did before you try again.",
+                        ) from error
+                    raise
+            return done
+
+    def _said(self, error: Exception) -> Exception:
+        return self.backend.translated(error) or error
+
     def _open(self, create: bool) -> str:
-        if create:
-            with self.write() as tx:
-                metadata.create_all(tx)
-                if tx.execute(select(lake.c.lake_id)).first() is None:
-                    tx.execute(lake.insert().values(lake_id=new_id(), schema_version=SCHEMA_VERSION))
-        with self.read() as tx:
-            if not self._readers.dialect.has_table(tx, lake.name):
-                raise NotFound(
-                    ErrorKind.LAKE_NOT_FOUND,
-                    f"The database {self._readers.url.render_as_string()} holds no lake.",
-                    hint="Create the lake first, or correct the database's URL.",
-                )
-            row = tx.execute(select(lake)).one()
-        if row.schema_version > SCHEMA_VERSION:
+        found = self._version()
+        if found is None and not create:
+            raise NotFound(
+                ErrorKind.LAKE_NOT_FOUND,
+                f"The database {self.backend.shown} holds no lake.",
+                hint="Create the lake first, or correct the database's URL.",
+            )
+        if found is None or found[1] < HEAD:
+            self.write(self._upgrade)
+            found = self._version()
+        assert found is not None
+        lake_id, version = found
+        if version > HEAD:
             raise Refused(
                 ErrorKind.SCHEMA_TOO_NEW,
-                f"The database has schema {row.schema_version}; this lakegate knows schema {SCHEMA_VERSION}.",
+                f"The database {self.backend.shown} has schema {version}; this lakegate knows schema {HEAD}.",
                 hint="Use the lakegate that wrote it, or a newer one.",
             )
-        return str(row.lake_id)
+        return lake_id
 
-    def close(self) -> None:
-        self._readers.dispose()
+    def _version(self) -> tuple[str, str] | None:
+        try:
+            row = self.row(_OPENING)
+        except LakegateError as error:
+            if self.backend.is_missing_table(error.__cause__):
+                return None
+            raise
+        return None if row is None else (row.lake_id, row.version_num)
 
-    @contextmanager
-    def read(self) -> Generator[Connection, None, None]:
-        """A transaction that only reads."""
-        with _errors(self._readers), self._readers.begin() as tx:
-            yield tx
+    def _upgrade(self, tx: Connection) -> None:
+        from lakegate.metastore.migrate import upgrade
 
-    @contextmanager
-    def write(self) -> Generator[Connection, None, None]:
-        """A transaction that writes: durable when the block has ended, undone where it raises."""
-        with _errors(self._readers), self._writers.begin() as tx:
-            yield tx
+        self.backend.lock_schema(tx)
+        upgrade(tx)
 
 
-def _engine(url: str) -> Engine:
+class HasDatabase(Protocol):
+    """A part of the metastore."""
+
+    @property
+    def db(self) -> Database: ...
+
+
+S = TypeVar("S", bound=HasDatabase)
+
+
+def writes(method: Callable[Concatenate[S, Connection, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Makes a method of one that takes a write transaction: see `Database.write`."""
+
+    @wraps(method)
+    def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.db.write(lambda tx: method(self, tx, *args, **kwargs))
+
+    return run
+
+
+def _backend(url: str, create: bool, busy_seconds: float) -> Backend:
     try:
         parsed = make_url(url)
-        if parsed.get_backend_name() != "sqlite":
-            return create_engine(parsed, pool_pre_ping=True)
-        engine = create_engine(
-            parsed, poolclass=QueuePool, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}
-        )
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        kind = parsed.get_backend_name()
+        if kind == "sqlite":
+            from lakegate.metastore.sqlite import SqliteBackend
+
+            return SqliteBackend(parsed.set(drivername="sqlite"), create=create, busy_seconds=busy_seconds)
+        if kind in ("postgresql", "postgres"):
+            return _postgres(parsed, busy_seconds)
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise InvalidInput(
             ErrorKind.INVALID_CONFIG,
-            f"The database URL can't be used: {error}",
+            f"The database URL can't be read: {error}",
             hint="Use sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME.",
         ) from error
-
-    @event.listens_for(engine, "connect")
-    def _connected(connection: object, _entry: ConnectionPoolEntry) -> None:
-        connection.isolation_level = None  # type: ignore[attr-defined]  # we begin transactions ourselves
-        cursor = connection.cursor()  # type: ignore[attr-defined]
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "case_sensitive_like=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begun(connection: Connection) -> None:
-        write = connection.get_execution_options().get("lakegate_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
-
-
-@contextmanager
-def _errors(engine: Engine) -> Generator[None, None, None]:
-    try:
-        yield
-    except LakegateError:
-        raise
-    except DBAPIError as error:
-        raise _translated(engine, error) from error
-
-
-def _translated(engine: Engine, error: DBAPIError) -> LakegateError:
-    said = str(error.orig)
-    where = engine.url.render_as_string()
-    if "locked" in said or "busy" in said:
-        return Unavailable(
-            ErrorKind.DATABASE_LOCKED,
-            f"The database {where} was locked by another process for over {_BUSY_SECONDS} seconds.",
-            hint="Try again; where it lasts, look for a process that holds the file.",
-        )
-    if "full" in said and "disk" in said:
-        return Unavailable(
-            ErrorKind.STORE_FULL, f"The disk of the database {where} is full.", hint="Free some space, then try again."
-        )
-    return Unavailable(
-        ErrorKind.DATABASE_UNAVAILABLE,
-        f"The database {where} does not answer as it should: {said}",
-        hint="Check that it is there, runs, and may be written to.",
+    raise InvalidInput(
+        ErrorKind.INVALID_CONFIG,
+        f"lakegate can't use a database of the kind {kind!r}.",
+        hint="Use sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME.",
     )
+
+
+def _postgres(url: URL, busy_seconds: float) -> Backend:
+    try:
+        from lakegate.metastore.postgres import PostgresBackend
+
+        return PostgresBackend(url.set(drivername="postgresql+psycopg"), busy_seconds=busy_seconds)
+    except ImportError as error:
+        raise InvalidInput(
+            ErrorKind.INVALID_CONFIG,
+            f"PostgreSQL needs the psycopg driver: {error}",
+            hint="Install it: pip install 'lakegate[postgres]'.",
+        ) from error

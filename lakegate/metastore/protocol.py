@@ -188,11 +188,13 @@ class MetaStore(Protocol):
         changes: Sequence[StagedChange],
         *,
         expected: BranchState | None = None,
+        closes: UploadId | None = None,
     ) -> BranchState | None:
         """Writes all changes to the branch's current staging token, or none.
 
-        Returns None (nothing written) where a change's `expect` does not hold, or where `expected` is given and the
-        branch's commit, staging token or sealed tokens differ. Raises NotFound(BRANCH_NOT_FOUND).
+        `closes` also removes an open upload with its parts, so that of two that complete it one wins. Returns None
+        (nothing written) where a change's `expect` does not hold, where `expected` is given and the branch's commit,
+        staging token or sealed tokens differ, or where the upload is gone. Raises NotFound(BRANCH_NOT_FOUND).
         """
         ...
 
@@ -241,6 +243,10 @@ class MetaStore(Protocol):
 
     def ref_moves(self, repo: RepositoryId, name: str, limit: int) -> list[RefMove]:
         """The moves of a ref, newest first."""
+        ...
+
+    def newest_moves(self, repo: RepositoryId, limit: int) -> list[RefMove]:
+        """The moves of all refs, newest first."""
         ...
 
     # -- multipart uploads --------------------------------------------------------------------------------------------

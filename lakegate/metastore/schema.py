@@ -1,79 +1,95 @@
-"""The tables of the database, as SQLAlchemy Core tables. Text that is ordered is ordered by its UTF-8 bytes."""
+"""The tables of the database, as SQLAlchemy Core tables. The migrations make them; a test compares the two."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
-SCHEMA_VERSION = 1
+# Ids of revisions are numbers, so that a newer lakegate's is known to be newer.
+HEAD = "0001"
 
 metadata = MetaData()
 
-# PostgreSQL orders text by the database's collation; "C" is the order of bytes, which SQLite's BINARY is already.
-_BYTES = Text().with_variant(Text(collation="C"), "postgresql")
+# PostgreSQL orders text by the database's collation; "C" is the order of UTF-8 bytes, which SQLite's BINARY is already.
+_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 _ROWID = BigInteger().with_variant(Integer, "sqlite")
 
 
-def _repository() -> Column[str]:
-    return Column("repository", Text, ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True)
+def _repository(*, primary_key: bool = True) -> Column[str]:
+    return Column(
+        "repository", _TEXT, ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=primary_key, nullable=False
+    )
 
 
-lake = Table(
-    "lake",
-    metadata,
-    Column("lake_id", Text, primary_key=True),
-    Column("schema_version", Integer, nullable=False),
-)
+lake = Table("lake", metadata, Column("lake_id", _TEXT, primary_key=True))
+
+# Alembic's own table, declared here so that opening a lake can read it without Alembic.
+alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
 repositories = Table(
     "repositories",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("name", _BYTES, nullable=False, unique=True),
-    Column("storage_namespace", Text, nullable=False),
-    Column("default_branch", Text, nullable=False),
+    Column("id", _TEXT, primary_key=True),
+    Column("name", _TEXT, nullable=False),
+    Column("storage_namespace", _TEXT, nullable=False),
+    Column("default_branch", _TEXT, nullable=False),
     Column("created", BigInteger, nullable=False),
+    Index("repositories_by_name", "name", unique=True),
 )
 
 branches = Table(
     "branches",
     metadata,
     _repository(),
-    Column("name", _BYTES, primary_key=True),
-    Column("commit_id", Text, nullable=False),
-    Column("staging", Text, nullable=False),
-    Column("sealed", Text, nullable=False),  # tokens, newest first, joined by blanks
+    Column("name", _TEXT, primary_key=True),
+    Column("commit_id", _TEXT, nullable=False),
+    Column("staging", _TEXT, nullable=False),
+    Column("sealed", _TEXT, nullable=False),  # tokens, newest first, joined by blanks
     Column("sequence", BigInteger, nullable=False),
 )
 
 staged = Table(
     "staged",
     metadata,
-    Column("token", Text, primary_key=True),
-    Column("path", _BYTES, primary_key=True),
-    Column("write_id", Text, nullable=False),
-    Column("address", Text),  # NULL: a tombstone
+    Column("token", _TEXT, primary_key=True),
+    Column("path", _TEXT, primary_key=True),
+    Column("write_id", _TEXT, nullable=False),
+    Column("address", _TEXT),  # NULL: a tombstone
     Column("size", BigInteger),
-    Column("etag", Text),
+    Column("etag", _TEXT),
     Column("mtime", BigInteger),
-    Column("digest", Text),
-    Column("content_type", Text),
-    Column("metadata", Text),
-    Column("headers", Text),
+    Column("digest", _TEXT),
+    Column("content_type", _TEXT),
+    Column("metadata", _TEXT),
+    Column("headers", _TEXT),
+    sqlite_with_rowid=False,
 )
 
 tags = Table(
     "tags",
     metadata,
     _repository(),
-    Column("name", _BYTES, primary_key=True),
-    Column("commit_id", Text, nullable=False),
+    Column("name", _TEXT, primary_key=True),
+    Column("commit_id", _TEXT, nullable=False),
 )
 
 commits = Table(
     "commits",
     metadata,
     _repository(),
-    Column("id", _BYTES, primary_key=True),
+    Column("id", _TEXT, primary_key=True),
     Column("created", BigInteger, nullable=False),
 )
 
@@ -81,50 +97,52 @@ ref_moves = Table(
     "ref_moves",
     metadata,
     Column("row", _ROWID, primary_key=True, autoincrement=True),
-    Column("repository", Text, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("commit_id", Text),
+    _repository(primary_key=False),
+    Column("kind", _TEXT, nullable=False),
+    Column("name", _TEXT, nullable=False),
+    Column("commit_id", _TEXT),
     Column("sequence", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Index("ref_moves_by_name", "repository", "kind", "name", "sequence"),
+    Column("actor", _TEXT, nullable=False),
+    Column("reason", _TEXT, nullable=False),
+    Index("ref_moves_by_name", "repository", "name", "row"),
 )
 
 uploads = Table(
     "uploads",
     metadata,
     _repository(),
-    Column("id", Text, primary_key=True),
-    Column("branch", Text, nullable=False),
-    Column("path", _BYTES, nullable=False),
+    Column("id", _TEXT, primary_key=True),
+    Column("branch", _TEXT, nullable=False),
+    Column("path", _TEXT, nullable=False),
     Column("created", BigInteger, nullable=False),
-    Column("content_type", Text, nullable=False),
-    Column("metadata", Text, nullable=False),
-    Column("headers", Text, nullable=False),
+    Column("content_type", _TEXT, nullable=False),
+    Column("metadata", _TEXT, nullable=False),
+    Column("headers", _TEXT, nullable=False),
+    Index("uploads_by_path", "repository", "branch", "path", "id"),
 )
 
 parts = Table(
     "parts",
     metadata,
-    _repository(),
-    Column("upload", Text, primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("address", Text, nullable=False),
+    Column("repository", _TEXT, primary_key=True),
+    Column("upload", _TEXT, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("address", _TEXT, nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("etag", Text, nullable=False),
+    Column("etag", _TEXT, nullable=False),
     Column("created", BigInteger, nullable=False),
-    Column("checksums", Text, nullable=False),
+    Column("checksums", _TEXT, nullable=False),
+    ForeignKeyConstraint(["repository", "upload"], ["uploads.repository", "uploads.id"], ondelete="CASCADE"),
 )
 
 holds = Table(
     "holds",
     metadata,
     _repository(),
-    Column("id", Text, primary_key=True),
-    Column("commit_id", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("id", _TEXT, primary_key=True),
+    Column("commit_id", _TEXT, nullable=False),
+    Column("name", _TEXT, nullable=False),
     Column("created", BigInteger, nullable=False),
     Index("holds_by_name", "repository", "name", "commit_id", unique=True),
 )
@@ -133,23 +151,24 @@ jobs = Table(
     "jobs",
     metadata,
     _repository(),
-    Column("id", Text, primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("id", _TEXT, primary_key=True),
+    Column("kind", _TEXT, nullable=False),
+    Column("state", _TEXT, nullable=False),
     Column("done", BigInteger, nullable=False),
     Column("total", BigInteger),
     Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
-    Column("result", Text, nullable=False),
-    Column("error_code", Text),
-    Column("error_message", Text),
-    Column("cancel", Boolean, nullable=False, default=False),
+    Column("result", _TEXT, nullable=False),
+    Column("error_code", _TEXT),
+    Column("error_message", _TEXT),
+    Column("cancel", Boolean, nullable=False),
+    Index("jobs_by_time", "repository", "created", "id"),
 )
 
 users = Table(
     "users",
     metadata,
-    Column("name", _BYTES, primary_key=True),
+    Column("name", _TEXT, primary_key=True),
     Column("admin", Boolean, nullable=False),
     Column("created", BigInteger, nullable=False),
 )
@@ -157,8 +176,9 @@ users = Table(
 keys = Table(
     "keys",
     metadata,
-    Column("access_key_id", Text, primary_key=True),
-    Column("user", Text, ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
+    Column("access_key_id", _TEXT, primary_key=True),
+    Column("user", _TEXT, ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
     Column("secret", LargeBinary, nullable=False),
     Column("created", BigInteger, nullable=False),
+    Index("keys_by_user", "user", "access_key_id"),
 )

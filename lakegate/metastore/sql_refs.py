@@ -234,6 +234,11 @@ class RefRows:
         with self.db.read() as tx:
             return [_move_of(row) for row in tx.execute(query)]
 
+    def newest_moves(self, repo: RepositoryId, limit: int) -> list[RefMove]:
+        query = select(ref_moves).where(ref_moves.c.repository == repo).order_by(ref_moves.c.row.desc()).limit(limit)
+        with self.db.read() as tx:
+            return [_move_of(row) for row in tx.execute(query)]
+
 
 def branch_row(tx: Connection, repo: RepositoryId, name: BranchName, *, lock: str | None = None) -> BranchState | None:
     """Reads a branch; `lock` "shared" or "exclusive" holds its row until the transaction ends (SQLite's write

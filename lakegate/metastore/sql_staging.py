@@ -34,9 +34,12 @@ class StagingRows:
         changes: Sequence[StagedChange],
         *,
         expected: BranchState | None = None,
+        closes: UploadId | None = None,
     ) -> BranchState | None:
+        # What is decided on rows that are not there yet has no row to lock: it keeps all other writers out.
+        decided = expected is not None or any(change.expect is not Expect.ANYTHING for change in changes)
         with self.db.write() as tx:
-            state = branch_row(tx, repo, branch, lock="shared")
+            state = branch_row(tx, repo, branch, lock="exclusive" if decided else "shared")
             if state is None:
                 raise _branch_not_found(branch)
             if expected is not None and (state.commit, state.tokens) != (expected.commit, expected.tokens):
@@ -50,6 +53,8 @@ class StagingRows:
                         return None
                 elif row is None or row.write_id != change.expect:
                     return None
+            if closes is not None and not _close_upload(tx, repo, closes):
+                return None
             if changes:
                 _upsert(tx, state.staging, changes)
             return state
@@ -162,14 +167,19 @@ class StagingRows:
 
     def delete_upload(self, repo: RepositoryId, upload: UploadId) -> bool:
         with self.db.write() as tx:
-            tx.execute(delete(parts).where(parts.c.repository == repo, parts.c.upload == upload))
-            gone = tx.execute(delete(uploads).where(uploads.c.repository == repo, uploads.c.id == upload))
-            return gone.rowcount == 1
+            return _close_upload(tx, repo, upload)
 
 
 def _newest(tx: Connection, tokens: Sequence[StagingToken], path: str) -> StagedRow | None:
     rows = tx.execute(select(staged).where(staged.c.token.in_(tokens), staged.c.path == path)).all()
     return min((staged_of(row) for row in rows), key=lambda row: tokens.index(row.token), default=None)
+
+
+def _close_upload(tx: Connection, repo: RepositoryId, upload: UploadId) -> bool:
+    # The row goes first: its lock makes a rival wait, and a part that is being recorded comes before or not at all.
+    gone = tx.execute(delete(uploads).where(uploads.c.repository == repo, uploads.c.id == upload)).rowcount == 1
+    tx.execute(delete(parts).where(parts.c.repository == repo, parts.c.upload == upload))
+    return gone
 
 
 def _page(tx: Connection, token: StagingToken, prefix: str, after: str, limit: int) -> list[StagedRow]:
