@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from lakegate.format.canonical import canonical_json, parse_json
@@ -46,7 +47,7 @@ class Layout:
     columns: tuple[Column, ...]
     key: str = "path"
 
-    @property
+    @cached_property
     def key_index(self) -> int:
         return self.index(self.key)
 

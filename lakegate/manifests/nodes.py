@@ -89,10 +89,20 @@ class StoredNodes:
             self._reading.pop(node, None)
 
     def _load(self, node: NodeId, *, scan: bool) -> Node:
-        data = self._disk.get(node) if self._disk is not None else None
-        loaded = decode_node(node, data if data is not None else self._stored(node))
+        loaded = self._on_disk(node)
+        if loaded is None:
+            loaded = decode_node(node, self._stored(node))
         self._memory.put(node, loaded, scan=scan)
         return loaded
+
+    def _on_disk(self, node: NodeId) -> Node | None:
+        data = self._disk.get(node) if self._disk is not None else None
+        if data is None:
+            return None
+        try:
+            return decode_node(node, data, verify=True)
+        except Corrupt:  # a cache proves nothing: the store is asked
+            return None
 
     def _stored(self, node: NodeId) -> bytes:
         try:

@@ -6,7 +6,7 @@ the same where it matters are never read: two subtrees with one id are equal.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -120,13 +120,13 @@ def regions(
                 if side in shown and side.queue[0].level == level:
                     side.expand()
             continue
-        nodes.prefetch(_read_next(driving, bounds))
+        nodes.prefetch(_read_next(sides, bounds))
         yield Region(shown, low, high)
         low = Bounds(high, True, bounds.end)
 
 
 def _read_next(sides: Sequence[Side], bounds: Bounds) -> list[NodeId]:
-    """The ranges that will be read next for sure: of those that all trees show ahead, the ones not shared."""
+    """The ranges that are read next: of those that all trees show ahead, the ones that the first does not share."""
     windows: list[list[Child]] = []
     limits: list[str] = []
     for side in sides:
@@ -135,12 +135,13 @@ def _read_next(sides: Sequence[Side], bounds: Bounds) -> list[NodeId]:
         if len(window) < len(side.queue):
             limits.append(window[-1].last_path if window else "")
     limit = min(limits) if limits else None
-    count = Counter(child.child for window in windows for child in window)
+    others = {child.child for window in windows[1:] for child in window}
+    shared = {child.child for child in windows[0]} & others
     return [
         child.child
         for window in windows
         for child in window
-        if count[child.child] == 1
+        if child.child not in shared
         and (limit is None or child.last_path <= limit)
         and not bounds.is_past(child.first_path)
     ]

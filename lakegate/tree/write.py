@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -21,11 +20,11 @@ from lakegate.tree.cursor import LevelCursor, child_at, describe
 from lakegate.tree.cut import Boundary, Cutter
 from lakegate.tree.splice import Edit, splice
 from lakegate.tree.store import NodeStore, read_node
+from lakegate.tree.writer import LevelWriter, Writes
 
 E = TypeVar("E")
 
 _BATCH = 8192
-_WRITES_AHEAD = 4
 
 
 def empty(nodes: NodeStore, kind: Kind[Any]) -> NodeId:
@@ -38,32 +37,46 @@ def build(nodes: NodeStore, kind: Kind[E], entries: Iterable[E]) -> NodeId:
 
     Raises ValueError where the entries are not sorted, or two have the same path.
     """
-    return _build(nodes, kind, 0, _batches(kind.layout, map(kind.to_row, entries)))
+    with Writes(nodes) as writes:
+        return _build(nodes, writes, kind, 0, _batches(kind.layout, map(kind.to_row, entries)))
 
 
 def apply(nodes: NodeStore, kind: Kind[E], root: NodeId, changes: Iterable[tuple[str, E | None]]) -> NodeId:
     """Puts entries into a tree (None: removes what is at the path, if anything) and returns the new root.
 
-    The changes are sorted by path, each path once (ValueError otherwise); they are consumed as a stream. All nodes of
-    the new tree are durable when this returns. Work and memory are in proportion to the ranges touched.
+    The changes are sorted by path, each path once, and the path is the entry's own (ValueError otherwise); they are
+    consumed as a stream. All nodes of the new tree are durable when this returns. Work and memory are in proportion to
+    the ranges touched.
     """
-    to_row = kind.to_row
-    edits: Iterator[Edit] = ((path, None if entry is None else to_row(entry)) for path, entry in changes)
+    edits: Iterator[Edit] = (_edit(kind, path, entry) for path, entry in changes)
     node = read_node(nodes, kind, root)
-    if not len(node.rows):
-        return _build(nodes, kind, 0, _batches(kind.layout, (row for _, row in edits if row is not None)))
-    top = describe(kind, node, root)
-    for level in range(top.level + 1):
-        edits = _Splicer(nodes, kind, level, LevelCursor(nodes, kind, top, level)).run(edits)
-    # What comes out are edits of a level that had one element, the old root.
-    over: dict[str, Row | None] = {top.last_path: tuple(top)}
-    over.update(edits)
-    return _settle(nodes, kind, top.level + 1, [Child(*row) for _, row in sorted(over.items()) if row is not None])
+    with Writes(nodes) as writes:
+        if not len(node.rows):
+            rows = (row for _, row in edits if row is not None)
+            return _build(nodes, writes, kind, 0, _batches(kind.layout, rows))
+        top = describe(kind, node, root)
+        for level in range(top.level + 1):
+            cursor = LevelCursor(nodes, kind, top, level)
+            edits = _Splicer(nodes, cursor, kind, LevelWriter(writes, kind, level), level).run(edits)
+        # What comes out are edits of a level that had one element, the old root.
+        over: dict[str, Row | None] = {top.last_path: tuple(top)}
+        over.update(edits)
+        children = [Child(*row) for _, row in sorted(over.items()) if row is not None]
+        return _settle(nodes, writes, kind, top.level + 1, children)
 
 
-def _build(nodes: NodeStore, kind: Kind[Any], level: int, batches: Iterator[Rows]) -> NodeId:
+def _edit(kind: Kind[E], path: str, entry: E | None) -> Edit:
+    if entry is None:
+        return path, None
+    row = kind.to_row(entry)
+    if row[kind.layout.key_index] != path:
+        raise ValueError(f"The entry for {path!r} says that its path is {row[kind.layout.key_index]!r}.")
+    return path, row
+
+
+def _build(nodes: NodeStore, writes: Writes, kind: Kind[Any], level: int, batches: Iterator[Rows]) -> NodeId:
     boundary, cutter = Boundary(kind.shape, level), Cutter(kind.shape.cap(level))
-    writer = _Writer(nodes, kind, level)
+    writer = LevelWriter(writes, kind, level)
     children: list[Child] = []
     for rows in batches:
         for run in cutter.add(rows, boundary.among(rows.keys.to_pylist())):
@@ -71,15 +84,15 @@ def _build(nodes: NodeStore, kind: Kind[Any], level: int, batches: Iterator[Rows
     for run in cutter.finish():
         children.extend(writer.put(run))
     children.extend(writer.finish())
-    return _settle(nodes, kind, level + 1, children)
+    return _settle(nodes, writes, kind, level + 1, children)
 
 
-def _settle(nodes: NodeStore, kind: Kind[Any], level: int, children: list[Child]) -> NodeId:
+def _settle(nodes: NodeStore, writes: Writes, kind: Kind[Any], level: int, children: list[Child]) -> NodeId:
     """Returns the root over all nodes of the level below `level`: the one node of the lowest level with only one."""
     if not children:
         return empty(nodes, kind)
     if len(children) > 1:
-        return _build(nodes, kind, level, _batches(CHILDREN, iter(children)))
+        return _build(nodes, writes, kind, level, _batches(CHILDREN, iter(children)))
     top = children[0]
     while top.level:
         rows = read_node(nodes, kind, top.child).rows
@@ -103,45 +116,19 @@ def _in_order(last: str, path: str) -> str:
     return path
 
 
-class _Writer:
-    """Writes the nodes of one level in order, a few at a time beside each other."""
-
-    def __init__(self, nodes: NodeStore, kind: Kind[Any], level: int) -> None:
-        self._nodes = nodes
-        self._kind = kind
-        self._level = level
-        self._under_way: deque[tuple[Future[NodeId], Child]] = deque()
-
-    def put(self, rows: Rows) -> Iterator[Child]:
-        """Starts writing a node; yields those that are durable now, oldest first."""
-        node = Node(self._kind.name, self._level, rows)
-        self._under_way.append((self._nodes.submit(node), describe(self._kind, node, NodeId(""))))
-        while len(self._under_way) > _WRITES_AHEAD:
-            yield self._oldest()
-
-    def finish(self) -> Iterator[Child]:
-        while self._under_way:
-            yield self._oldest()
-
-    def _oldest(self) -> Child:
-        future, child = self._under_way.popleft()
-        return child._replace(child=future.result())
-
-
 class _Splicer:
     """Applies a sorted stream of edits to one level of a tree; what comes out are the edits of the level above.
 
     An edit's key is the path of an entry at level 0, and the last path of a child above.
     """
 
-    def __init__(self, nodes: NodeStore, kind: Kind[Any], level: int, cursor: LevelCursor) -> None:
+    def __init__(self, nodes: NodeStore, cursor: LevelCursor, kind: Kind[Any], writer: LevelWriter, level: int) -> None:
         self._nodes = nodes
         self._kind = kind
         self._cursor = cursor
-        self._layout = CHILDREN if level else kind.layout
         self._boundary = Boundary(kind.shape, level)
         self._cutter = Cutter(kind.shape.cap(level))
-        self._writer = _Writer(nodes, kind, level)
+        self._writer = writer
         self._replaced: deque[Child] = deque()  # old nodes taken apart, whose keys no new node has reached yet
 
     def run(self, edits: Iterator[Edit]) -> Iterator[Edit]:

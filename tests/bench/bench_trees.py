@@ -2,18 +2,20 @@
 
     python tests/bench/bench_trees.py [--entries 1000000] [--folder DIR]
 
-"cold" means a fresh process cache (files may be in the operating system's); peak is the process's resident memory.
+Caches of the process are empty at the start of each step but the last; the operating system's may be warm.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
+import multiprocessing
 import random
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,11 +23,14 @@ from lakegate import tree
 from lakegate.format.kinds import OBJECTS
 from lakegate.ids import NodeId
 from lakegate.manifests import Manifests
+from lakegate.manifests.nodes import StoredNodes
 from lakegate.model import Entry
 from lakegate.objectstore.local import LocalStore
 
 CHANGES = 1000
 LOOKUPS = 20_000
+
+Work = tuple[Callable[[], None], int]
 
 
 def path_of(number: int) -> str:
@@ -61,72 +66,109 @@ def changes_of(count: int, generation: int) -> Iterator[tuple[str, Entry | None]
             yield added.path, added
 
 
-@dataclass
+@dataclass(frozen=True)
 class Figure:
+    """Seconds of the work (each, where it is many), and the peak of the process's resident memory before and in it."""
+
     seconds: float
+    before_mb: float
     peak_mb: float
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.figures: dict[str, Figure] = {}
+class Bench:
+    """One tree in one folder. Every step runs in a process of its own, so that its memory is its own."""
 
-    def time(self, name: str, work: Callable[[], object], per: int = 1) -> None:
-        Path("/proc/self/clear_refs").write_text("5")
-        started = time.perf_counter()
-        work()
-        self.figures[name] = Figure((time.perf_counter() - started) / per, peak_mb())
+    def __init__(self, folder: Path, count: int) -> None:
+        self.store = LocalStore(folder / "namespace")
+        self.count = count
+        self._notes = folder / "roots.json"
+
+    def nodes(self, cache_bytes: int = 128 << 20) -> StoredNodes:
+        return Manifests(self.store, cache_bytes=cache_bytes).nodes
+
+    def root(self, name: str) -> NodeId:
+        return NodeId(json.loads(self._notes.read_text())[name])
+
+    def note(self, name: str, root: NodeId) -> None:
+        notes = json.loads(self._notes.read_text()) if self._notes.exists() else {}
+        self._notes.write_text(json.dumps({**notes, name: root}))
+
+    # -- steps: each returns the work to be timed and by how many to divide -----------------------------------------------
+
+    def build(self) -> Work:
+        return lambda: self.note(
+            "base", tree.build(self.nodes(), OBJECTS, map(entry_of, range(self.count)))
+        ), self.count
+
+    def apply(self) -> Work:
+        base, changes = self.root("base"), list(changes_of(self.count, 1))
+        return lambda: self.note("left", tree.apply(self.nodes(), OBJECTS, base, changes)), 1
+
+    def apply_other(self) -> Work:
+        base, changes = self.root("base"), list(changes_of(self.count, 2))
+        return lambda: self.note("right", tree.apply(self.nodes(), OBJECTS, base, changes)), 1
+
+    def diff(self) -> Work:
+        base, left = self.root("base"), self.root("left")
+        return lambda: drain(tree.diff(self.nodes(), OBJECTS, base, left)), 1
+
+    def merge(self) -> Work:
+        base, left, right = self.root("base"), self.root("left"), self.root("right")
+        return lambda: drain(tree.merge(self.nodes(), OBJECTS, base, left, right)), 1
+
+    def iterate(self) -> Work:
+        base = self.root("base")
+        return lambda: drain(tree.iterate(self.nodes(), OBJECTS, base)), self.count
+
+    def get(self) -> Work:
+        """Anywhere in the tree, with room for all of it in memory."""
+        base, nodes = self.root("base"), self.nodes(512 << 20)
+        for number in range(0, self.count, 500):
+            tree.get(nodes, OBJECTS, base, path_of(number))
+        rng = random.Random(3)
+        wanted = [path_of(rng.randrange(self.count)) for _ in range(LOOKUPS)]
+
+        def look_up() -> None:
+            for path in wanted:
+                if tree.get(nodes, OBJECTS, base, path) is None:
+                    raise AssertionError(path)
+
+        return look_up, LOOKUPS
+
+
+STEPS = {
+    "build, each entry": Bench.build,
+    "apply 1,000 changes": Bench.apply,
+    "apply 1,000 others": Bench.apply_other,
+    "diff, 1,000 apart": Bench.diff,
+    "merge, 2 times 1,000": Bench.merge,
+    "iterate, each entry": Bench.iterate,
+    "get, warm, each": Bench.get,
+}
+
+
+def run(step: str, folder: Path, count: int) -> Figure:
+    """Runs one step; the imports that every process pays once are not counted."""
+    import pyarrow.compute
+    import pyarrow.parquet  # noqa: F401
+
+    work, per = STEPS[step](Bench(folder, count))
+    Path("/proc/self/clear_refs").write_text("5")
+    before = peak_mb()
+    started = time.perf_counter()
+    work()
+    return Figure((time.perf_counter() - started) / per, before, peak_mb())
+
+
+def drain(items: Iterator[object]) -> None:
+    for _ in items:
+        pass
 
 
 def peak_mb() -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def run(folder: Path, count: int) -> dict[str, Figure]:
-    store = LocalStore(folder)
-    clock = Clock()
-    roots: dict[str, NodeId] = {}
-
-    def fresh() -> Manifests:
-        return Manifests(store)
-
-    def build() -> None:
-        roots["base"] = tree.build(fresh().nodes, OBJECTS, map(entry_of, range(count)))
-
-    def apply(name: str, generation: int) -> None:
-        roots[name] = tree.apply(fresh().nodes, OBJECTS, roots["base"], changes_of(count, generation))
-
-    def drain(items: Iterator[object]) -> None:
-        for _ in items:
-            pass
-
-    clock.time("build, each entry", build, per=count)
-    clock.time("apply 1,000 changes, cold", lambda: apply("left", 1))
-    apply("right", 2)
-    clock.time("diff, cold", lambda: drain(tree.diff(fresh().nodes, OBJECTS, roots["base"], roots["left"])))
-    clock.time(
-        "merge, cold",
-        lambda: drain(tree.merge(fresh().nodes, OBJECTS, roots["base"], roots["left"], roots["right"])),
-    )
-    clock.time("iterate, each entry", lambda: drain(tree.iterate(fresh().nodes, OBJECTS, roots["base"])), per=count)
-    nodes = Manifests(store, cache_bytes=512 << 20).nodes
-    drain(tree.iterate(nodes, OBJECTS, roots["base"], after=path_of(count - 2)))
-    wanted = [path_of(random.Random(3).randrange(count)) for _ in range(LOOKUPS)]
-    random.Random(4).shuffle(wanted)
-    everywhere = [path_of(n) for n in range(0, count, 1000)]
-    for path in everywhere:
-        tree.get(nodes, OBJECTS, roots["base"], path)
-
-    def look_up() -> None:
-        for path in wanted:
-            if tree.get(nodes, OBJECTS, roots["base"], path) is None:
-                raise AssertionError(path)
-
-    clock.time("get, warm, each", look_up, per=LOOKUPS)
-    return clock.figures
+    """The highest resident memory since it was last cleared."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 def main() -> None:
@@ -134,16 +176,21 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path, default=None)
     options = parser.parse_args()
+    print(f"{'':22} {'10,000':>12} {options.entries:>12,} {'ratio':>7} {'before':>7} {'peak MB':>8}")
+    spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        small = run(Path(folder, "small"), 10_000)
-        large = run(Path(folder, "large"), options.entries)
-    print(f"{'':28} {'10,000':>12} {options.entries:>12,} {'ratio':>8} {'peak MB':>8}")
-    for name, figure in large.items():
-        before = small[name]
-        print(
-            f"{name:28} {before.seconds * 1e3:>9.4f} ms {figure.seconds * 1e3:>9.4f} ms "
-            f"{figure.seconds / before.seconds:>8.1f} {figure.peak_mb:>8.0f}"
-        )
+        for step in STEPS:
+            figures = []
+            for count in (10_000, options.entries):
+                place = Path(folder, str(count))
+                place.mkdir(exist_ok=True)
+                with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+                    figures.append(pool.submit(run, step, place, count).result())
+            small, large = figures
+            print(
+                f"{step:22} {small.seconds * 1e3:>9.4f} ms {large.seconds * 1e3:>9.4f} ms "
+                f"{large.seconds / small.seconds:>7.2f} {large.before_mb:>7.0f} {large.peak_mb:>8.0f}"
+            )
 
 
 if __name__ == "__main__":
