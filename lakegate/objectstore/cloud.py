@@ -12,7 +12,7 @@ from lakegate.errors import Corrupt, ErrorKind, LakegateError, OutcomeUnknown, U
 from lakegate.ids import new_id
 from lakegate.objectstore import cloud_failures, failures
 from lakegate.objectstore.cloud_writer import CloudWriter
-from lakegate.objectstore.keys import after_range, check_key
+from lakegate.objectstore.keys import addressable, after_range, check_key
 from lakegate.objectstore.protocol import ObjectWriter, StoredObject
 from lakegate.objectstore.streaming import pieces
 
@@ -166,6 +166,8 @@ class CloudStore:
     def list(self, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
         full = self._base + prefix
         folder = full.rpartition("/")[0]
+        if addressable(folder) != folder:
+            return
         end = after_range(full)
         previous = ""
         try:
@@ -201,10 +203,8 @@ class CloudStore:
 
         # obstore's prefixes end at a '/', so that the rest of ours is reached by an offset: the string just before it.
         before = _just_before(full) if len(full) > len(folder) + 1 else ""
-        offset = max(start_after, before)
-        stream = obstore.list(
-            self._bucket.store, folder or None, offset=offset.rstrip("/") or None, chunk_size=_LIST_CHUNK
-        )
+        offset = addressable(max(start_after, before))
+        stream = obstore.list(self._bucket.store, folder or None, offset=offset or None, chunk_size=_LIST_CHUNK)
         if self._bucket.in_memory:  # its listing holds a lock while it runs, and comes in no certain order
             yield from sorted((m for chunk in stream for m in chunk), key=lambda m: m["path"])
             return

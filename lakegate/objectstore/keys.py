@@ -32,6 +32,15 @@ def check_key(key: str) -> str:
     return key
 
 
+def addressable(text: str) -> str:
+    """Returns the longest run of whole segments at the start of `text` that can start a key; "" where none can."""
+    segments = text.split("/")
+    for i, segment in enumerate(segments):
+        if segment in ("", ".", "..") or any(ord(c) < 32 or ord(c) == 127 for c in segment):
+            return "/".join(segments[:i])
+    return text
+
+
 def after_range(prefix: str) -> str | None:
     """Returns the least string that is greater than every string that starts with `prefix`; None where none is."""
     for i in range(len(prefix) - 1, -1, -1):

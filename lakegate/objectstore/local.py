@@ -18,7 +18,7 @@ from threading import Lock
 from lakegate.errors import Corrupt, LakegateError
 from lakegate.ids import new_id
 from lakegate.objectstore import failures
-from lakegate.objectstore.keys import TEMPORARY_PREFIX, check_key
+from lakegate.objectstore.keys import TEMPORARY_PREFIX, addressable, check_key
 from lakegate.objectstore.protocol import ObjectWriter, StoredObject
 from lakegate.objectstore.walk import walk
 
@@ -122,10 +122,8 @@ class LocalStore:
 
     def list(self, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
         folder = prefix.rpartition("/")[0]
-        if folder:
-            check_key(folder)
-            if not self._contains(f"{self._root}/{folder}/x"):
-                return
+        if folder and (addressable(folder) != folder or not self._contains(f"{self._root}/{folder}/x")):
+            return
         try:
             for key, status in walk(self._root or "/", prefix, start_after):
                 yield self._stored(key, status)

@@ -43,14 +43,14 @@ def parse(url: str, *, kind: ErrorKind = ErrorKind.INVALID_NAMESPACE) -> Storage
     if scheme in ("file", "memory"):
         if not rest.startswith("/") and rest:
             raise _invalid(url, f"has the host {rest.partition('/')[0]!r}; three '/' follow '{scheme}:'", kind)
-        bucket, path = "", rest
+        bucket, path = "", rest.removeprefix("/")
     elif scheme in CLOUD_SCHEMES:
         bucket, _, path = rest.partition("/")
         if not _BUCKET.fullmatch(bucket):
             raise _invalid(url, f"has no valid bucket name ({bucket!r})", kind)
     else:
         raise _invalid(url, f"has the scheme {scheme!r}, which lakegate does not know", kind)
-    path = path.strip("/")
+    path = path.removesuffix("/")
     segments = path.split("/") if path else []
     if any(segment in ("", ".", "..") for segment in segments):
         raise _invalid(url, "has an empty, '.' or '..' segment", kind)

@@ -395,7 +395,7 @@ def bucket() -> Iterator[tuple[ObjectStore, type[_Bucket]]]:
         puts = 0
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     s3 = S3Settings(f"http://127.0.0.1:{server.server_port}", "us-east-1", "id", "secret")
     yield StoreOpener(StorageSettings(s3=s3, max_retries=2, timeout_seconds=5)).open("s3://b"), Handler
     server.shutdown()
