@@ -44,7 +44,7 @@ def live_files(
     for file in wanted:
         entry = finder.find(file.path)
         if entry is None:
-            raise missing_file(table, file.path)
+            raise missing_file(table.path, file.path)
         yield DataFile(file, entry)
 
 
@@ -72,15 +72,15 @@ class EntryFinder:
         return entry
 
 
-def missing_file(table: TableVersion, path: str) -> Refused:
-    """Makes the error for a live file that is not there."""
+def missing_file(table: str, path: str) -> Refused:
+    """Makes the error for a live file, or a deletion vector in use, that is not there."""
     return Refused(
         ErrorKind.DELTA_LOG_INVALID,
-        f"The table {table.path!r} needs the file {path!r}, and there is no object {table.path + '/' + path!r}.",
+        f"The table {table!r} needs the file {path!r}, and there is no object {table + '/' + path!r}.",
         hint="Put the file back (`lakegate branch reset` with its path undoes an uncommitted delete), or take it out "
-        f"of the table with a Delta client; to keep the folder as plain files, list {table.path!r} under `ignore` in "
+        f"of the table with a Delta client; to keep the folder as plain files, list {table!r} under `ignore` in "
         ".lakegate/tables.yaml.",
-        details={"table": table.path, "path": f"{table.path}/{path}"},
+        details={"table": table, "path": f"{table}/{path}"},
     )
 
 

@@ -177,7 +177,7 @@ def _read_vector_range(
 ) -> bytes:
     entry: Entry | None = snapshot.get(f"{table.path}/{path}")
     if entry is None:
-        raise missing_file(table, path)
+        raise missing_file(table.path, path)
     return read_range(ctx, entry, start, length)
 
 

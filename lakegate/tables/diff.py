@@ -1,0 +1,155 @@
+"""How tables differ between two commits: by digest first, then definition, then files; rows by statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lakegate import tree
+from lakegate.context import RepositoryContext
+from lakegate.format.kinds import FILES, OBJECTS, TABLES
+from lakegate.ids import NodeId
+from lakegate.model import FileEntry, Manifest, TableChangeKind, TableDiff, TableFormat, TableVersion
+from lakegate.tables.delta.log import commit_path
+from lakegate.tables.operations import new_versions, read_logged
+from lakegate.tables.schema_changes import definition_changes
+
+_MOST_OPERATIONS = 1000
+
+
+def diff(
+    ctx: RepositoryContext, left: Manifest, right: Manifest, prefix: str = "", after: str = ""
+) -> Iterator[TableDiff]:
+    """Yields the tables that differ, by path, whose path starts with `prefix` and is greater than `after`. Lazy; reads
+    only nodes that differ, and of logs only what the right side has beyond the left."""
+    changes = tree.diff(ctx.manifests.nodes, TABLES, left.tables_root, right.tables_root, prefix, after)
+    for change in changes:
+        if _is_same(change.left, change.right):
+            continue
+        counts = file_counts(ctx, change.left, change.right)
+        yield TableDiff(
+            path=change.path,
+            kind=_kind(change.left, change.right),
+            left=change.left,
+            right=change.right,
+            schema_changes=_definition(change.left, change.right),
+            files_added=counts.files_added,
+            files_removed=counts.files_removed,
+            rows_added=counts.rows_added,
+            rows_removed=counts.rows_removed,
+            bytes_added=counts.bytes_added,
+            bytes_removed=counts.bytes_removed,
+            operations=_operations(ctx, left, right, change.left, change.right),
+        )
+
+
+@dataclass(slots=True)
+class FileCounts:
+    """Logical files (for Delta: a file with its deletion vector), rows and bytes that were added and removed."""
+
+    files_added: int = 0
+    files_removed: int = 0
+    rows_added: int | None = 0
+    rows_removed: int | None = 0
+    bytes_added: int = 0
+    bytes_removed: int = 0
+
+    def add(self, file: FileEntry) -> None:
+        self.files_added += 1
+        self.bytes_added += file.size
+        self.rows_added = _plus(self.rows_added, file.rows)
+
+    def remove(self, file: FileEntry) -> None:
+        self.files_removed += 1
+        self.bytes_removed += file.size
+        self.rows_removed = _plus(self.rows_removed, file.rows)
+
+    def change_vector(self, old: FileEntry, new: FileEntry) -> None:
+        """The same bytes with another deletion vector."""
+        self.files_added += 1
+        self.files_removed += 1
+        change = new.rows - old.rows if new.rows is not None and old.rows is not None else None
+        self.rows_added = _plus(self.rows_added, None if change is None else max(0, change))
+        self.rows_removed = _plus(self.rows_removed, None if change is None else max(0, -change))
+
+
+def file_counts(ctx: RepositoryContext, left: TableVersion | None, right: TableVersion | None) -> FileCounts:
+    """Counts what differs between the live files of two versions of a table; None: there is no table."""
+    nodes = ctx.manifests.nodes
+    counts = FileCounts()
+    old_root: NodeId = left.state if left is not None else tree.empty(nodes, FILES)
+    new_root: NodeId = right.state if right is not None else tree.empty(nodes, FILES)
+    is_delta = all(side is None or side.format is TableFormat.DELTA for side in (left, right))
+    for change in tree.diff(nodes, FILES, old_root, new_root):
+        old, new = change.left, change.right
+        if old is not None and new is not None and is_delta and old.size == new.size:
+            # A file of a Delta table never changes; what its add action says of it may.
+            if old.deletion_vector != new.deletion_vector:
+                counts.change_vector(old, new)
+            continue
+        if old is not None:
+            counts.remove(old)
+        if new is not None:
+            counts.add(new)
+    return counts
+
+
+def operations_between(
+    ctx: RepositoryContext, manifest: Manifest, base: TableVersion | None, version: TableVersion
+) -> tuple[str, ...]:
+    """The operations of a table's versions after `base` up to `version`, oldest first, as far as the log in the tree of
+    `manifest` still tells. () where `base` is the later one, and for Parquet datasets."""
+    if version.version is None:
+        return ()
+    start = base.version + 1 if base is not None and base.version is not None else 0
+    start = max(start, version.version + 1 - _MOST_OPERATIONS)
+    found: list[str] = []
+    for number in range(start, version.version + 1):
+        entry = tree.get(ctx.manifests.nodes, OBJECTS, manifest.objects_root, commit_path(version.path, number))
+        if entry is not None:
+            found.append(read_logged(ctx, version.path, number, entry).words)
+    return tuple(found)
+
+
+def _operations(
+    ctx: RepositoryContext,
+    left: Manifest,
+    right: Manifest,
+    old: TableVersion | None,
+    new: TableVersion | None,
+) -> tuple[str, ...]:
+    if new is None or new.format is not TableFormat.DELTA:
+        return ()
+    before = left.objects_root if old is not None else None
+    versions = new_versions(ctx, before, right.objects_root, new.path)[-_MOST_OPERATIONS:]
+    return tuple(read_logged(ctx, new.path, number, entry).words for number, entry in versions)
+
+
+def _is_same(left: TableVersion | None, right: TableVersion | None) -> bool:
+    if left is None or right is None:
+        return False
+    return (
+        left.digest == right.digest
+        and left.version == right.version
+        and left.format is right.format
+        and left.name == right.name
+    )
+
+
+def _kind(left: TableVersion | None, right: TableVersion | None) -> TableChangeKind:
+    if left is None:
+        return TableChangeKind.CREATED
+    return TableChangeKind.DROPPED if right is None else TableChangeKind.CHANGED
+
+
+def _definition(left: TableVersion | None, right: TableVersion | None) -> tuple[str, ...]:
+    if left is None or right is None:
+        return ()
+    words = definition_changes(left, right)
+    if left.format is not right.format:
+        return (f"format: {left.format.value} to {right.format.value}", *words)
+    return words
+
+
+def _plus(total: int | None, more: int | None) -> int | None:
+    return None if total is None or more is None else total + more
