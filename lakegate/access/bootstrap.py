@@ -1,0 +1,76 @@
+"""The first admin of a lake."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from lakegate.access.credentials import Credentials, checked, new_credentials
+from lakegate.access.secret_box import SecretBox
+from lakegate.errors import AlreadyExists, Corrupt, ErrorKind, InvalidInput
+from lakegate.metastore.protocol import KeyRecord, MetaStore, UserRecord
+
+ADMIN = "admin"
+
+
+def bootstrap_admin(
+    meta: MetaStore, box: SecretBox, access_key_id: str | None = None, secret: str | None = None
+) -> Credentials | None:
+    """Makes the admin with an access key: the given one, or a random one.
+
+    Returns the key; None where the admin had one before. A given key that is not the admin's yet, or has another
+    secret, is then added to the admin's keys. Raises InvalidInput(INVALID_CONFIG) for half a key, one with characters
+    that don't get through HTTP, or one that belongs to another user.
+    """
+    given = _given(access_key_id, secret)
+    try:
+        meta.create_user(UserRecord(ADMIN, True, _now()))
+    except AlreadyExists:
+        had_one = bool(meta.list_keys(ADMIN))
+    else:
+        had_one = False
+    if had_one:
+        if given is not None and not _is_stored(meta, box, given):
+            _put(meta, box, given)
+        return None
+    made = given or new_credentials()
+    _put(meta, box, made)
+    return made
+
+
+def _given(access_key_id: str | None, secret: str | None) -> Credentials | None:
+    if not access_key_id and not secret:
+        return None
+    if not access_key_id or not secret:
+        there, missing = ("access key id", "secret") if access_key_id else ("secret", "access key id")
+        raise InvalidInput(
+            ErrorKind.INVALID_CONFIG,
+            f"The admin's {there} is set, and the {missing} is not.",
+            hint="Set both, or none.",
+        )
+    return checked(access_key_id, secret)
+
+
+def _is_stored(meta: MetaStore, box: SecretBox, given: Credentials) -> bool:
+    record = meta.get_key(given.access_key_id)
+    if record is None:
+        return False
+    if record.user != ADMIN:
+        raise InvalidInput(
+            ErrorKind.INVALID_CONFIG,
+            f"The access key {given.access_key_id!r} belongs to the user {record.user!r}.",
+            hint="Choose another access key id for the admin.",
+        )
+    try:
+        return secrets.compare_digest(box.decrypt(record.secret, given.access_key_id), given.secret)
+    except Corrupt:
+        # The key file was lost: giving the key anew is the way back in.
+        return False
+
+
+def _put(meta: MetaStore, box: SecretBox, key: Credentials) -> None:
+    meta.put_key(KeyRecord(key.access_key_id, ADMIN, box.encrypt(key.secret, key.access_key_id), _now()))
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
