@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from lakegate.errors import ErrorKind, InvalidInput, NotOffered
 from lakegate.interface import Lake
@@ -23,5 +23,6 @@ def connect(url: str | Path, *, actor: str = "embedded", environment: Mapping[st
         )
     from lakegate.repository import EmbeddedLake
 
-    folder = Path(unquote(urlsplit(text).path)) if scheme == "file" else Path(text)
+    # What follows the scheme is taken as it is, never percent-decoded: so are all storage URLs of lakegate.
+    folder = Path(text.removeprefix("file://"))
     return EmbeddedLake.open(folder, actor=actor, environment=environment)

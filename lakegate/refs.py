@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lakegate.context import RepositoryContext
-from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, Refused
+from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, OutcomeUnknown, Refused
 from lakegate.ids import BranchName, CommitId, StagingToken, TagName, branch_name, is_full_id, tag_name
 from lakegate.metastore.protocol import BranchState, RefMove
 from lakegate.model import Branch, Tag
 from lakegate.revision import At, Back, Parent, parse
 
 _MIN_PREFIX = 4
+_HEALED = 20  # moves
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -66,9 +67,7 @@ def create_branch(ctx: RepositoryContext, name: str, source: str) -> Branch:
     checked = branch_name(name)
     commit = resolve(ctx, source).commit
     state = ctx.meta.create_branch(ctx.info.id, checked, commit, ctx.actor)
-    write_journal(
-        ctx, RefMove("branch", name, commit, state.sequence, ctx.clock(), ctx.actor, f"created from {source}")
-    )
+    journal(ctx, "branch", name, state.sequence)
     return Branch(checked, commit)
 
 
@@ -83,13 +82,13 @@ def delete_branch(ctx: RepositoryContext, name: str) -> None:
     sequence = ctx.meta.delete_branch(ctx.info.id, BranchName(name), ctx.actor)
     if sequence is None:
         raise branch_not_found(name)
-    write_journal(ctx, RefMove("branch", name, None, sequence, ctx.clock(), ctx.actor, "deleted"))
+    journal(ctx, "branch", name, sequence)
 
 
 def create_tag(ctx: RepositoryContext, name: str, ref: str) -> Tag:
     """Creates a tag at the commit that `ref` names. Raises AlreadyExists(TAG_EXISTS)."""
     tag = ctx.meta.create_tag(ctx.info.id, tag_name(name), resolve(ctx, ref).commit, ctx.actor)
-    _journal_newest(ctx, "tag", name)
+    journal(ctx, "tag", name)
     return tag
 
 
@@ -105,7 +104,7 @@ def delete_tag(ctx: RepositoryContext, name: str) -> None:
     """Deletes a tag. Raises NotFound(TAG_NOT_FOUND)."""
     if not ctx.meta.delete_tag(ctx.info.id, TagName(name), ctx.actor):
         raise _tag_not_found(name)
-    _journal_newest(ctx, "tag", name)
+    journal(ctx, "tag", name)
 
 
 def move(
@@ -122,25 +121,34 @@ def move(
     ctx.meta.add_commit(ctx.info.id, commit, made.created)
     state = ctx.meta.move_branch(ctx.info.id, expected, commit, drop=drop, clean=clean, actor=ctx.actor, reason=reason)
     if state is not None:
-        write_journal(ctx, RefMove("branch", state.name, commit, state.sequence, ctx.clock(), ctx.actor, reason))
+        journal(ctx, "branch", state.name, state.sequence)
     return state
 
 
-def write_journal(ctx: RepositoryContext, move: RefMove) -> None:
-    """Appends to the ref journal on the object store: each record tells the whole state of one ref, so that one which
-    a crash kept from being written is made good by the next."""
-    record = {
-        "kind": move.kind,
-        "name": move.name,
-        "commit": move.commit,
-        "sequence": move.sequence,
-        "at": move.at,
-        "actor": move.actor,
-        "reason": move.reason,
-    }
-    folder = "branches" if move.kind == "branch" else "tags"
-    data = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    ctx.store.put_if_absent(f"_lakegate/refs/{folder}/{move.name}/{move.sequence:020d}.json", data)
+def journal(ctx: RepositoryContext, kind: str, name: str, sequence: int | None = None) -> None:
+    """Writes what the ref log tells of a ref to the journal on the object store, as far back as it lacks there: a
+    record that a crash kept from being written is made good by the ref's next move.
+
+    `sequence` is the move that the caller made, all of them where not given. Raises OutcomeUnknown where the store
+    does not take the record: the ref has moved by then.
+    """
+    missing: list[RefMove] = []
+    for move in ctx.meta.ref_moves(ctx.info.id, name, _HEALED):
+        if move.kind != kind:
+            continue
+        if sequence is not None and move.sequence > sequence:
+            continue  # another's move, who journals it
+        if move.sequence != sequence and _is_journaled(ctx, move):
+            break
+        missing.append(move)
+    for move in reversed(missing):
+        _write_record(ctx, move)
+
+
+def heal(ctx: RepositoryContext, limit: int) -> None:
+    """Writes the journal's records of the newest `limit` moves of all refs that a crash kept from being written."""
+    for move in reversed([move for move in ctx.meta.newest_moves(ctx.info.id, limit) if not _is_journaled(ctx, move)]):
+        _write_record(ctx, move)
 
 
 def branch_not_found(name: str) -> LakegateError:
@@ -150,10 +158,42 @@ def branch_not_found(name: str) -> LakegateError:
     )
 
 
-def _journal_newest(ctx: RepositoryContext, kind: str, name: str) -> None:
-    for move in ctx.meta.ref_moves(ctx.info.id, name, 1):
-        if move.kind == kind:
-            write_journal(ctx, move)
+def _key(move: RefMove) -> str:
+    folder = "branches" if move.kind == "branch" else "tags"
+    return f"_lakegate/refs/{folder}/{move.name}/{move.sequence:020d}.json"
+
+
+def _is_journaled(ctx: RepositoryContext, move: RefMove) -> bool:
+    try:
+        ctx.store.head(_key(move))
+    except NotFound:
+        return False
+    return True
+
+
+def _write_record(ctx: RepositoryContext, move: RefMove) -> None:
+    """Each record tells the whole state of one ref, so that the newest one is all that counts."""
+    record = {
+        "kind": move.kind,
+        "name": move.name,
+        "commit": move.commit,
+        "sequence": move.sequence,
+        "at": move.at,
+        "actor": move.actor,
+        "reason": move.reason,
+    }
+    data = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    try:
+        try:
+            ctx.store.put_if_absent(_key(move), data)
+        except LakegateError:
+            ctx.store.put_if_absent(_key(move), data)
+    except LakegateError as error:
+        raise OutcomeUnknown(
+            f"The {move.kind} {move.name!r} was changed ({move.reason}), but the journal did not take it: {error.message}",
+            hint="The change stands: look at the log before you try again. The next one makes the journal good.",
+            details={"ref": move.name, "commit": move.commit},
+        ) from error
 
 
 def _at(ctx: RepositoryContext, branch: BranchName, step: At) -> CommitId:
@@ -194,8 +234,9 @@ def _step(ctx: RepositoryContext, ref: str, commit: CommitId, step: Back | Paren
         raise InvalidInput(
             ErrorKind.INVALID_REF, f"{ref!r}: @{{...}} needs a branch's name before it.", hint="Name a branch."
         )
-    numbers = [1] * step.count if isinstance(step, Back) else [step.number]
-    for number in numbers:
+    back = isinstance(step, Back)
+    number = 1 if back else step.number
+    for _ in range(step.count if back else 1):
         parents = ctx.manifests.read_commit(commit).parents
         if number > len(parents):
             raise NotFound(

@@ -8,11 +8,11 @@ from dataclasses import replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from lakegate.config import CONFIG_FILE, LakeSettings, lake_settings, parse_file
 from lakegate.context import RepositoryContext
-from lakegate.errors import AlreadyExists, ErrorKind, InvalidInput, NotFound, NotOffered, Refused
+from lakegate.errors import AlreadyExists, ErrorKind, InvalidInput, NotFound, Refused
 from lakegate.ids import BranchName, HoldId, JobId, RepositoryId, UploadId, branch_name, new_id, repository_name
 from lakegate.interface import Body, ObjectReader
 from lakegate.jobs import JobRunner, Work
@@ -98,10 +98,18 @@ class EmbeddedLake:
 
     @classmethod
     def _start(cls, home: Path, actor: str, environment: Mapping[str, str], *, create: bool) -> EmbeddedLake:
-        from lakegate.metastore.sql import SqlMetaStore
-
         file = home / CONFIG_FILE
         settings = lake_settings(home, parse_file(file.read_text()) if file.exists() else {}, environment)
+        return cls.of(settings, actor=actor, create=create)
+
+    @classmethod
+    def of(cls, settings: LakeSettings, *, actor: str = "embedded", create: bool = False) -> EmbeddedLake:
+        """Opens the lake of these settings; with `create`, makes it where it is not there."""
+        from lakegate.metastore.sql import SqlMetaStore
+
+        home = settings.home
+        if create:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if settings.database_url is None and not create and not (home / DATABASE_FILE).exists():
             raise NotFound(
                 ErrorKind.LAKE_NOT_FOUND, f"There is no lake in {home}.", hint="Create one with `lakegate init`."
@@ -111,7 +119,16 @@ class EmbeddedLake:
 
     @property
     def url(self) -> str:
-        return self._settings.home.as_uri()
+        return f"file://{self._settings.home}"
+
+    @property
+    def settings(self) -> LakeSettings:
+        return self._settings
+
+    @property
+    def meta(self) -> MetaStore:
+        """The lake's database, for the access check of a server."""
+        return self._meta
 
     def close(self) -> None:
         self._runner.close()
@@ -157,11 +174,8 @@ class EmbeddedLake:
         self._meta.add_commit(info.id, first.id, first.created)
 
         from lakegate import refs
-        from lakegate.metastore.protocol import RefMove
 
-        refs.write_journal(
-            ctx, RefMove("branch", branch, first.id, state.sequence, info.created, self._actor, "created")
-        )
+        refs.journal(ctx, "branch", branch, state.sequence)
         return info
 
     def repositories(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[RepositoryInfo]:
@@ -184,7 +198,7 @@ class EmbeddedLake:
 
     def _namespace_base(self) -> str:
         base = self._settings.default_namespace_base
-        return base.rstrip("/") if base else (self._settings.home / "data").as_uri()
+        return base.rstrip("/") if base else f"file://{self._settings.home / 'data'}"
 
     def _context(self, info: RepositoryInfo) -> RepositoryContext:
         from lakegate.manifests import Manifests
@@ -328,24 +342,36 @@ class EmbeddedRepository:
     # -- multipart uploads --------------------------------------------------------------------------------------------
 
     def create_upload(self, branch: str, path: str, request: PutRequest = PutRequest()) -> Upload:
-        _not_offered("Multipart uploads are")
+        from lakegate.ops.multipart import create_upload
+
+        return create_upload(self.ctx, branch, path, request)
 
     def put_part(self, upload: UploadId, number: int, body: Body, request: PutRequest = PutRequest()) -> Part:
-        _not_offered("Multipart uploads are")
+        from lakegate.ops.multipart import put_part
+
+        return put_part(self.ctx, upload, number, body, request)
 
     def parts(self, upload: UploadId, after: int = 0, amount: int = 1000) -> tuple[Upload, Page[Part]]:
-        _not_offered("Multipart uploads are")
+        from lakegate.ops.multipart import list_parts
+
+        return list_parts(self.ctx, upload, after, _bounded(amount))
 
     def uploads(self, branch: str, prefix: str = "", after: str = "", amount: int = 1000) -> Page[Upload]:
-        _not_offered("Multipart uploads are")
+        from lakegate.ops.multipart import list_uploads
+
+        return list_uploads(self.ctx, branch, prefix, after, _bounded(amount))
 
     def complete_upload(
         self, upload: UploadId, parts: Sequence[tuple[int, str]], request: PutRequest = PutRequest()
     ) -> Entry:
-        _not_offered("Multipart uploads are")
+        from lakegate.ops.multipart import complete_upload
+
+        return complete_upload(self.ctx, upload, parts, request)
 
     def abort_upload(self, upload: UploadId) -> None:
-        _not_offered("Multipart uploads are")
+        from lakegate.ops.multipart import abort_upload
+
+        abort_upload(self.ctx, upload)
 
     # -- changes ------------------------------------------------------------------------------------------------------
 
@@ -435,32 +461,48 @@ class EmbeddedRepository:
     # -- tables -------------------------------------------------------------------------------------------------------
 
     def tables(self, ref: str, prefix: str = "", after: str = "", amount: int = 100) -> Page[TableVersion]:
-        _not_offered("Table versions are")
+        from lakegate.ops.tables import tables
+
+        return tables(self.ctx, ref, prefix, after, _bounded(amount))
 
     def table(self, ref: str, path: str) -> TableVersion:
-        _not_offered("Table versions are")
+        from lakegate.ops.tables import table
+
+        return table(self.ctx, ref, path)
 
     def table_files(self, ref: str, path: str, after: str = "", amount: int = 100) -> Page[FileEntry]:
-        _not_offered("Table versions are")
+        from lakegate.ops.tables import table_files
+
+        return table_files(self.ctx, ref, path, after, _bounded(amount))
 
     def table_history(self, ref: str, path: str, amount: int = 100) -> tuple[TableHistoryItem, ...]:
-        _not_offered("Table versions are")
+        from lakegate.ops.tables import table_history
+
+        return table_history(self.ctx, ref, path, _bounded(amount))
 
     def table_preview(self, ref: str, path: str, limit: int = 20) -> TablePreview:
-        _not_offered("Table versions are")
+        from lakegate.ops.tables import table_preview
+
+        return table_preview(self.ctx, ref, path, limit)
 
     def table_diff(
         self, left: str, right: str, prefix: str = "", after: str = "", amount: int = 100
     ) -> Page[TableDiff]:
-        _not_offered("Table versions are")
+        from lakegate.ops.tables import table_diff
+
+        return table_diff(self.ctx, left, right, ListRequest(prefix, after, _bounded(amount)))
 
     def read_table(self, ref: str, path: str) -> pads.Dataset:
-        _not_offered("Table versions are")
+        from lakegate.ops.tables import read_table
+
+        return read_table(self.ctx, ref, path)
 
     # -- pins ---------------------------------------------------------------------------------------------------------
 
     def pin(self, ref: str, tables: Sequence[str] = (), hold: str | None = None) -> PinDocument:
-        _not_offered("Pins are")
+        from lakegate.ops.pin import pin
+
+        return pin(self.ctx, ref, tables, hold)
 
     def holds(self) -> tuple[Hold, ...]:
         return tuple(self.ctx.meta.list_holds(self.info.id))
@@ -498,7 +540,3 @@ def _bounded(amount: int) -> int:
     if amount < 0:
         raise InvalidInput(ErrorKind.INVALID_ARGUMENT, f"An amount can't be {amount}.", hint="Ask for 0 to 1,000.")
     return min(amount, MAX_PAGE)
-
-
-def _not_offered(what: str) -> NoReturn:
-    raise NotOffered(f"{what} not offered yet by this version of lakegate.", hint="See README.md for what is.")

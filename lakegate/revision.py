@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 from lakegate.errors import ErrorKind, InvalidInput
 
 _NAME = re.compile(r"\w[-\w.]*")
-_STEP = re.compile(r"~(?P<back>\d*)|\^(?P<parent>\d*)|@\{(?P<time>[^{}]+)\}")
+_STEP = re.compile(r"~(?P<back>[0-9]*)|\^(?P<parent>[0-9]*)|@\{(?P<time>[^{}]+)\}")
+_EPOCH = re.compile(r"[0-9]{9,11}")
+_MAX_LENGTH = 1024
+_MAX_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Revision:
 
 def parse(text: str) -> Revision:
     """Parses a ref expression. Raises InvalidInput(INVALID_REF)."""
+    if len(text) > _MAX_LENGTH:
+        raise _invalid(text[:40] + "...", f"it is longer than {_MAX_LENGTH} characters")
     named = _NAME.match(text)
     if named is None:
         raise _invalid(text, "it starts with no name")
@@ -57,18 +62,25 @@ def parse(text: str) -> Revision:
                 raise _invalid(text, "@{...} must follow the branch's name")
             steps.append(At(_time(text, step["time"])))
         elif step["parent"] is not None:
-            number = int(step["parent"] or 1)
+            number = _number(text, step["parent"])
             if number == 0:
                 raise _invalid(text, "parents are counted from 1")
             steps.append(Parent(number))
         else:
-            steps.append(Back(int(step["back"] or 1)))
+            steps.append(Back(_number(text, step["back"])))
         position = step.end()
     return Revision(named.group(), tuple(steps))
 
 
+def _number(text: str, digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise _invalid(text, f"{digits} is too large")
+    return int(digits or 1)
+
+
 def _time(text: str, time: str) -> int:
-    if time.isdigit() and len(time) > 8:
+    """Reads seconds since the epoch, or an ISO 8601 date (its first instant) or time, in UTC where it names no zone."""
+    if _EPOCH.fullmatch(time):
         return int(time) * 1000
     try:
         moment = datetime.fromisoformat(time)

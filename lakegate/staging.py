@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
-from lakegate.errors import ErrorKind, Refused
+from lakegate.errors import ErrorKind, LakegateError, NotFound, Refused
 from lakegate.format.kinds import OBJECTS
-from lakegate.ids import BranchName, CommitId, NodeId, StagingToken
+from lakegate.ids import BranchName, CommitId, NodeId, StagingToken, UploadId
 from lakegate.metastore.protocol import BranchState, Expect, StagedChange, StagedRow
 from lakegate.model import Entry
 
 _PAGE = 1000
 _TRIES = 50
+
+Decide = Callable[[BranchState, Entry | None], Entry | None]
 
 
 def objects_root(ctx: RepositoryContext, commit: CommitId) -> NodeId:
@@ -51,21 +53,52 @@ def write(ctx: RepositoryContext, branch: BranchName, path: str, entry: Entry | 
 
 
 def write_if(
-    ctx: RepositoryContext, branch: BranchName, path: str, decide: Callable[[Entry | None], Entry | None]
+    ctx: RepositoryContext,
+    branch: BranchName,
+    path: str,
+    decide: Decide,
+    closes: UploadId | None = None,
 ) -> Entry | None:
-    """Stages what `decide` makes of the entry that is there (None: a tombstone); `decide` raises to refuse.
+    """Stages what `decide` makes of the branch's state and of the entry that is there (None: a tombstone); `decide`
+    raises to refuse.
 
-    The decision is taken on a state of the branch, and holds at the moment of the write: where another write came
-    between, it is taken anew. Raises Refused(TOO_MANY_UPDATES) after many lost races.
+    The decision is taken on one state of the branch, and holds at the moment of the write. Where another write to the
+    path, a commit or a reset came between, it is taken anew, a refusal too: what else `decide` read of the branch may
+    have been half of one state and half of another. `closes` removes that upload in the same transaction.
+
+    Raises NotFound(UPLOAD_NOT_FOUND) where the upload is gone, Refused(TOO_MANY_UPDATES) after many lost races.
     """
+    refusal: LakegateError | None = None
     for _ in range(_TRIES):
         state, row, present = effective(ctx, branch, path)
-        wanted = decide(present)
+        try:
+            wanted = decide(state, present)
+        except LakegateError as error:
+            if _stands(ctx, state):
+                raise
+            refusal = error
+            continue
         change = StagedChange(path, wanted, row.write_id if row is not None else Expect.NOT_STAGED)
-        if ctx.meta.stage(ctx.info.id, branch, [change], expected=state) is not None:
+        if ctx.meta.stage(ctx.info.id, branch, [change], expected=state, closes=closes) is not None:
             return wanted
-    raise Refused(
+        if closes is not None and ctx.meta.get_upload(ctx.info.id, closes) is None:
+            raise upload_not_found(closes)
+    raise refusal or Refused(
         ErrorKind.TOO_MANY_UPDATES,
         f"{path!r} on the branch {branch!r} was changed by others {_TRIES} times during this write.",
         hint="Try again.",
+    )
+
+
+def _stands(ctx: RepositoryContext, state: BranchState) -> bool:
+    now = ctx.meta.get_branch(ctx.info.id, state.name)
+    return now is not None and (now.commit, now.tokens) == (state.commit, state.tokens)
+
+
+def upload_not_found(upload: str) -> NotFound:
+    """Makes the error for a multipart upload that is not open."""
+    return NotFound(
+        ErrorKind.UPLOAD_NOT_FOUND,
+        f"There is no open upload {upload!r}: it was completed or aborted, or never was.",
+        hint="List the uploads of the branch, or start a new one.",
     )

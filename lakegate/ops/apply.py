@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from lakegate import refs, staging
+from lakegate import refs
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput, MergeConflict, Refused
 from lakegate.ids import CommitId
 from lakegate.model import ApplyRequest, Commit
 from lakegate.ops.clean import sealed_clean
-from lakegate.ops.commit import TreeCommit, commit_tree, too_many_updates
-from lakegate.ops.threeway import Roots, Settlement, plan_three_way
+from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
+from lakegate.ops.table_merge import Sides
+from lakegate.ops.threeway import Settlement, plan_three_way
 
 _TRIES = 20
 
@@ -27,20 +28,20 @@ def cherry_pick(ctx: RepositoryContext, branch: str, request: ApplyRequest) -> C
 def _apply(ctx: RepositoryContext, branch: str, request: ApplyRequest, verb: str, *, inverse: bool) -> Commit:
     name = refs.get_branch(ctx, branch).name
     applied = ctx.manifests.read_commit(refs.resolve(ctx, request.ref).commit)
-    before = staging.objects_root(ctx, _parent(ctx, applied, request))
-    after = staging.objects_root(ctx, applied.id)
+    before = manifest_of(ctx, _parent(applied, request))
+    after = manifest_of(ctx, applied.id)
     for _ in range(_TRIES):
         state = sealed_clean(ctx, name, f"a {verb}")
-        head = staging.objects_root(ctx, state.commit)
-        roots = Roots(after, before, head) if inverse else Roots(before, after, head)
-        plan = plan_three_way(ctx, roots, Settlement(keeps_versions=inverse))
+        head = manifest_of(ctx, state.commit)
+        sides = Sides(after, before, head) if inverse else Sides(before, after, head)
+        plan = plan_three_way(ctx, sides, Settlement())
         if plan.root is None:
             raise MergeConflict(
                 f"The {verb} of {applied.id[:12]} on {branch!r} meets {len(plan.conflicts)} conflicts.",
                 plan.conflicts,
                 hint="Nothing was changed. What it changed was changed again since: roll back paths instead.",
             )
-        if plan.root == head and not request.allow_empty:
+        if plan.root == head.objects_root and not request.allow_empty:
             raise Refused(
                 ErrorKind.NOTHING_TO_COMMIT,
                 f"The {verb} of {applied.id[:12]} changes nothing on {branch!r}.",
@@ -65,7 +66,7 @@ def _apply(ctx: RepositoryContext, branch: str, request: ApplyRequest, verb: str
     raise too_many_updates(name)
 
 
-def _parent(ctx: RepositoryContext, commit: Commit, request: ApplyRequest) -> CommitId:
+def _parent(commit: Commit, request: ApplyRequest) -> CommitId:
     number = request.parent or 1
     if request.parent is None and len(commit.parents) > 1:
         raise InvalidInput(

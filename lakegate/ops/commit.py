@@ -11,7 +11,7 @@ from lakegate.errors import ErrorKind, InvalidInput, Refused
 from lakegate.format.kinds import OBJECTS
 from lakegate.ids import CommitId, NodeId, StagingToken
 from lakegate.metastore.protocol import BranchState
-from lakegate.model import Commit, CommitRequest, Entry
+from lakegate.model import Commit, CommitRequest, Entry, Manifest
 
 _TRIES = 20
 
@@ -62,9 +62,12 @@ def commit(ctx: RepositoryContext, branch: str, request: CommitRequest) -> Commi
 
 
 def commit_tree(ctx: RepositoryContext, expected: BranchState, root: NodeId, made_of: TreeCommit) -> Commit | None:
-    """Writes manifest and commit over a durable tree, then moves the branch. None where the race was lost."""
-    before = ctx.manifests.read_manifest(ctx.manifests.read_commit(expected.commit).manifest)
-    manifest = ctx.manifests.write_manifest(root, before.tables_root)
+    """Finds the tables of a durable tree, writes manifest and commit, then moves the branch. None where the race was
+    lost. Raises Refused for a table that can't be one (DELTA_LOG_INVALID, DELTA_PATH_FORBIDDEN, INVALID_TABLE)."""
+    from lakegate.tables.detect import detect
+
+    before = manifest_of(ctx, expected.commit)
+    manifest = ctx.manifests.write_manifest(root, detect(ctx, before, root))
     generation = 1 + max(ctx.manifests.read_commit(parent).generation for parent in made_of.parents)
     made = ctx.manifests.write_commit(
         parents=made_of.parents,
@@ -77,6 +80,11 @@ def commit_tree(ctx: RepositoryContext, expected: BranchState, root: NodeId, mad
     )
     moved = refs.move(ctx, expected, made.id, drop=made_of.drop, clean=made_of.clean, reason=made_of.reason)
     return None if moved is None else made
+
+
+def manifest_of(ctx: RepositoryContext, commit: CommitId) -> Manifest:
+    """Reads the manifest of a commit."""
+    return ctx.manifests.read_manifest(ctx.manifests.read_commit(commit).manifest)
 
 
 def too_many_updates(branch: str) -> Refused:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakegate import refs, staging
+from lakegate import refs
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, MergeConflict, Refused
 from lakegate.graph import merge_base as best_base
@@ -10,9 +10,10 @@ from lakegate.ids import CommitId
 from lakegate.metastore.protocol import BranchState
 from lakegate.model import Commit, MergeOutcome, MergeRequest
 from lakegate.ops.clean import require_clean, sealed_clean
-from lakegate.ops.commit import TreeCommit, commit_tree, too_many_updates
+from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
 from lakegate.ops.diff import base_of
-from lakegate.ops.threeway import Plan, Roots, Settlement, plan_three_way
+from lakegate.ops.table_merge import Sides
+from lakegate.ops.threeway import Plan, Settlement, plan_three_way
 
 _TRIES = 20
 
@@ -67,8 +68,8 @@ def _plan(
             f"{state.name!r} holds everything of {source!r} already.",
             hint="Nothing needs to be done.",
         )
-    roots = Roots(*(staging.objects_root(ctx, commit) for commit in (base, theirs, state.commit)))
-    return base, plan_three_way(ctx, roots, Settlement(request.resolutions, request.strategy, request.dry_run))
+    sides = Sides(*(manifest_of(ctx, commit) for commit in (base, theirs, state.commit)))
+    return base, plan_three_way(ctx, sides, Settlement(request.resolutions, request.strategy, request.dry_run))
 
 
 def _outcome(made: Commit | None, theirs: CommitId, state: BranchState, base: CommitId, plan: Plan) -> MergeOutcome:
@@ -79,5 +80,6 @@ def _outcome(made: Commit | None, theirs: CommitId, state: BranchState, base: Co
         base=base,
         fast_path=base == state.commit,
         changes=plan.changes,
+        tables=plan.tables,
         conflicts=plan.conflicts,
     )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import mimetypes
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lakegate import refs, staging
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput, NotFound, PreconditionFailed, Refused
-from lakegate.ids import BranchName, new_id, object_path
+from lakegate.ids import BranchName, UploadId, object_path
 from lakegate.interface import Body
+from lakegate.metastore.protocol import BranchState, StagedChange
 from lakegate.model import DeleteFailure, Entry, PutRequest
+from lakegate.ops.intake import Data, Intake, drop, fresh_address, pieces
 from lakegate.snapshot import object_not_found, stat
 
 _PIECE = 1 << 20
-_DEFAULT_TYPE = "application/octet-stream"
+DEFAULT_TYPE = "application/octet-stream"
 
 
 class StoredReader:
@@ -50,55 +51,49 @@ class StoredReader:
 
 
 class ObjectUpload:
-    """Takes one object's bytes piece by piece, in constant memory; nothing is seen of it before `finish`."""
+    """Takes one object's bytes piece by piece, in constant memory; nothing is seen of it before `finish`.
+
+    What `write` and `finish` raise has dropped the bytes; a caller that gives up calls `abort`.
+    """
 
     def __init__(self, ctx: RepositoryContext, branch: str, path: str) -> None:
         self._ctx = ctx
         self._path = object_path(path)
         self._branch = refs.get_branch(ctx, branch).name
-        self._address = fresh_address()
-        self._writer = ctx.store.writer(self._address)
-        self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._size = 0
+        self._intake = Intake(ctx, fresh_address())
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
+    def write(self, data: Data) -> None:
         """Takes the next piece."""
-        self._sha256.update(data)
-        self._md5.update(data)
-        self._size += len(data)
-        self._writer.write(data)
+        self._intake.write(data)
 
     def finish(self, request: PutRequest) -> Entry:
-        """Checks what was declared, makes the bytes durable, and stages the entry. Raises what `Repository.put` does;
-        then the bytes are dropped."""
+        """Checks what was declared, makes the bytes durable, and stages the entry. Raises what `Repository.put`
+        does."""
+        received = self._intake.finish(repr(self._path), request)
         entry = Entry(
             path=self._path,
-            address=self._address,
-            size=self._size,
-            etag=self._md5.hexdigest(),
+            address=received.address,
+            size=received.size,
+            etag=received.md5,
             mtime=self._ctx.clock(),
-            digest=f"sha256:{self._sha256.hexdigest()}",
-            content_type=_content_type(self._path, request.content_type),
+            digest=received.digest,
+            content_type=content_type(self._path, request.content_type),
             metadata=dict(request.metadata),
             headers=dict(request.headers),
         )
         try:
-            _check_declared(entry, request)
-            self._writer.finish()
-        except BaseException:
-            self.abort()
-            raise
-        try:
-            return stage_put(self._ctx, self._branch, entry, request)
-        except (NotFound, PreconditionFailed, Refused):
+            staged = stage_put(self._ctx, self._branch, entry, request)
+        except (NotFound, PreconditionFailed, Refused, InvalidInput):
             # Surely not staged. After any other error the row may stand, so the bytes stay.
-            self._ctx.store.delete([self._address])
+            drop(self._ctx, [entry.address])
             raise
+        if staged.address != entry.address:
+            drop(self._ctx, [entry.address])
+        return staged
 
     def abort(self) -> None:
-        """Drops the bytes."""
-        self._writer.abort()
+        """Drops the bytes. May be called at any time; after `finish` it does nothing."""
+        self._intake.abort()
 
 
 def open_object(ctx: RepositoryContext, ref: str, path: str) -> StoredReader:
@@ -110,7 +105,7 @@ def put(ctx: RepositoryContext, branch: str, path: str, body: Body, request: Put
     """Writes an object to a branch; durable when it returns."""
     upload = ObjectUpload(ctx, branch, path)
     try:
-        for piece in _pieces(body):
+        for piece in pieces(body):
             upload.write(piece)
     except BaseException:
         upload.abort()
@@ -125,7 +120,7 @@ def copy(ctx: RepositoryContext, branch: str, path: str, source: tuple[str, str]
     if request is not None:
         entry = replace(
             entry,
-            content_type=_content_type(path, request.content_type),
+            content_type=content_type(path, request.content_type),
             metadata=dict(request.metadata),
             headers=dict(request.headers),
         )
@@ -136,7 +131,7 @@ def set_metadata(ctx: RepositoryContext, branch: str, path: str, metadata: Mappi
     """Replaces the user metadata of an object."""
     object_path(path)
 
-    def decide(present: Entry | None) -> Entry:
+    def decide(_: BranchState, present: Entry | None) -> Entry:
         if present is None:
             raise object_not_found(branch, path)
         return replace(present, metadata=dict(metadata), mtime=ctx.clock())
@@ -151,7 +146,7 @@ def delete(ctx: RepositoryContext, branch: str, path: str) -> None:
     """Deletes an object on the branch: a tombstone. Raises NotFound(OBJECT_NOT_FOUND)."""
     object_path(path)
 
-    def decide(present: Entry | None) -> None:
+    def decide(_: BranchState, present: Entry | None) -> None:
         if present is None:
             raise object_not_found(branch, path)
 
@@ -159,29 +154,33 @@ def delete(ctx: RepositoryContext, branch: str, path: str) -> None:
 
 
 def delete_many(ctx: RepositoryContext, branch: str, paths: Sequence[str]) -> tuple[DeleteFailure, ...]:
-    """Deletes objects on the branch; paths that hold nothing are no failure."""
+    """Deletes objects on the branch, all at once; paths that hold nothing are no failure."""
     name = refs.get_branch(ctx, branch).name
     failures: list[DeleteFailure] = []
+    changes: list[StagedChange] = []
     for path in paths:
         try:
-            staging.write(ctx, name, object_path(path), None)
+            changes.append(StagedChange(object_path(path), None))
         except InvalidInput as error:
             failures.append(DeleteFailure(path, error.kind, error.message))
+    ctx.meta.stage(ctx.info.id, name, changes)
     return tuple(failures)
 
 
-def stage_put(ctx: RepositoryContext, branch: BranchName, entry: Entry, request: PutRequest) -> Entry:
+def stage_put(
+    ctx: RepositoryContext, branch: BranchName, entry: Entry, request: PutRequest, closes: UploadId | None = None
+) -> Entry:
     """Stages an entry under the conditions of a request, and returns what stands there then. Raises PreconditionFailed.
 
     A log commit of a Delta table is never overwritten, asked for or not: clients cache versions. The same bytes again
-    are a retry whose reply was lost, and answered as the first time.
+    are a retry whose reply was lost, and answered as the first time. `closes`: see `staging.write_if`.
     """
     fixed = _is_log_commit(entry.path)
-    if not (request.if_none_match or request.if_match is not None or fixed):
+    if not (request.if_none_match or request.if_match is not None or fixed or closes is not None):
         staging.write(ctx, branch, entry.path, entry)
         return entry
 
-    def decide(present: Entry | None) -> Entry:
+    def decide(_: BranchState, present: Entry | None) -> Entry:
         if fixed and present is not None:
             if present.digest is not None and present.digest == entry.digest:
                 return present
@@ -196,30 +195,30 @@ def stage_put(ctx: RepositoryContext, branch: BranchName, entry: Entry, request:
             raise _condition(entry.path, "the object is not the one that the write asked for")
         return entry
 
-    return staging.write_if(ctx, branch, entry.path, decide) or entry
+    return staging.write_if(ctx, branch, entry.path, decide, closes) or entry
 
 
 def store_bytes(ctx: RepositoryContext, path: str, data: bytes) -> Entry:
     """Writes bytes durably to a fresh address and returns the entry for them, staged nowhere."""
-    address = fresh_address()
-    writer = ctx.store.writer(address)
-    writer.write(data)
-    writer.finish()
+    intake = Intake(ctx, fresh_address())
+    intake.write(data)
+    received = intake.finish(repr(path), PutRequest())
     return Entry(
         path=path,
-        address=address,
-        size=len(data),
-        etag=hashlib.md5(data, usedforsecurity=False).hexdigest(),
+        address=received.address,
+        size=received.size,
+        etag=received.md5,
         mtime=ctx.clock(),
-        digest=f"sha256:{hashlib.sha256(data).hexdigest()}",
-        content_type=_content_type(path, _DEFAULT_TYPE),
+        digest=received.digest,
+        content_type=content_type(path, DEFAULT_TYPE),
     )
 
 
-def fresh_address() -> str:
-    """Returns a physical address that was never used."""
-    name = new_id()
-    return f"data/{name[:2]}/{name[2:]}"
+def content_type(path: str, given: str) -> str:
+    """Returns the content type of an object: as given, guessed from its name where none was."""
+    if given != DEFAULT_TYPE:
+        return given
+    return mimetypes.guess_type(path)[0] or DEFAULT_TYPE
 
 
 def _is_log_commit(path: str) -> bool:
@@ -227,43 +226,6 @@ def _is_log_commit(path: str) -> bool:
     stem = name.removesuffix(".json")
     is_log = folder == "_delta_log" or folder.endswith("/_delta_log")
     return is_log and stem != name and len(stem) == 20 and stem.isdecimal()
-
-
-def _pieces(body: Body) -> Iterator[bytes]:
-    if isinstance(body, bytes):
-        yield body
-        return
-    read: Callable[[int], bytes] | None = getattr(body, "read", None)
-    if read is None:
-        yield from body
-        return
-    while piece := read(_PIECE):
-        yield piece
-
-
-def _content_type(path: str, given: str) -> str:
-    if given != _DEFAULT_TYPE:
-        return given
-    return mimetypes.guess_type(path)[0] or _DEFAULT_TYPE
-
-
-def _check_declared(entry: Entry, request: PutRequest) -> None:
-    if request.size is not None and request.size != entry.size:
-        raise InvalidInput(
-            ErrorKind.INCOMPLETE_BODY,
-            f"{request.size} bytes were announced for {entry.path!r}, and {entry.size} came.",
-            hint="Send it again, whole.",
-        )
-    for name, wanted, found in (
-        ("MD5", request.content_md5, entry.etag),
-        ("SHA-256", request.sha256, (entry.digest or "").removeprefix("sha256:")),
-    ):
-        if wanted is not None and wanted.lower() != found:
-            raise InvalidInput(
-                ErrorKind.CHECKSUM_MISMATCH,
-                f"The bytes that came for {entry.path!r} have the {name} {found}, not {wanted}.",
-                hint="They were damaged on the way: send them again.",
-            )
 
 
 def _condition(path: str, why: str) -> PreconditionFailed:

@@ -3,53 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from heapq import merge as merge_sorted
 
-from lakegate import refs, staging, tree
+from lakegate import refs, tree
 from lakegate.context import RepositoryContext
-from lakegate.errors import ErrorKind, NotFound, NotOffered, Refused
-from lakegate.format.kinds import OBJECTS
+from lakegate.errors import ErrorKind, NotFound, Refused
+from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.ids import CommitId, NodeId
-from lakegate.model import ChangeCounts, ChangeKind, Commit, Entry, RollbackMode, RollbackOutcome, RollbackRequest
+from lakegate.model import (
+    ChangeCounts,
+    ChangeKind,
+    Commit,
+    Manifest,
+    RollbackMode,
+    RollbackOutcome,
+    RollbackRequest,
+    TableChange,
+    TableOutcome,
+    TableVersion,
+)
 from lakegate.ops.clean import require_clean, sealed_clean
-from lakegate.ops.commit import TreeCommit, commit_tree, too_many_updates
+from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
 from lakegate.ops.diff import changes
+from lakegate.ops.forward import Change, forward_table
+from lakegate.ops.placement import Placement, is_delta
 
 _TRIES = 20
 _EXACT_WARNING = (
-    "Delta tables go back to an older version number: readers and writers that are open now must open the table anew."
+    "{} goes back to its old version number {}: readers and writers that are open now must open the table anew, or "
+    "they go wrong without an error."
 )
 
 
 @dataclass(slots=True)
-class _Counts:
+class _Report:
     added: int = 0
     removed: int = 0
     changed: int = 0
-    log_touched: bool = False
+    tables: list[TableChange] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def outcome(self, made: Commit | None, target: CommitId) -> RollbackOutcome:
+        counts = ChangeCounts(self.added, self.removed, self.changed)
+        return RollbackOutcome(made, target, counts, tuple(self.tables), tuple(self.warnings))
 
 
 def rollback(ctx: RepositoryContext, branch: str, request: RollbackRequest) -> RollbackOutcome:
-    """Rolls a branch, or some tables and paths of it, back; see `lakegate.interface.Repository.rollback`.
-
-    Raises NotOffered where a Delta table would have to go forward to old content, which is not built yet.
-    """
+    """Rolls a branch, or some tables and paths of it, back; see `lakegate.interface.Repository.rollback`."""
     name = refs.get_branch(ctx, branch).name
     target = refs.resolve(ctx, request.to).commit
-    wanted = staging.objects_root(ctx, target)
-    scopes = _scopes(request)
+    wanted = manifest_of(ctx, target)
     for _ in range(_TRIES):
         state = require_clean(ctx, name, "a rollback") if request.dry_run else sealed_clean(ctx, name, "a rollback")
-        head = staging.objects_root(ctx, state.commit)
-        _require_present(ctx, request, head, wanted)
-        counts = _Counts()
-        steps = _steps(ctx, head, wanted, scopes, request, counts)
+        plan = _Plan(ctx, manifest_of(ctx, state.commit), wanted, request)
+        steps = plan.steps()
         if request.dry_run:
             for _step in steps:
                 pass
-            return _outcome(None, counts, target)
-        root = tree.apply(ctx.manifests.nodes, OBJECTS, head, steps)
-        if root == head:
+            return plan.report.outcome(None, target)
+        root = tree.apply(ctx.manifests.nodes, OBJECTS, plan.head.objects_root, steps)
+        if root == plan.head.objects_root:
             raise Refused(
                 ErrorKind.NOTHING_TO_ROLL_BACK,
                 f"{branch!r} holds what {request.to!r} holds already.",
@@ -69,68 +83,144 @@ def rollback(ctx: RepositoryContext, branch: str, request: RollbackRequest) -> R
             ),
         )
         if made is not None:
-            return _outcome(made, counts, target)
+            return plan.report.outcome(made, target)
     raise too_many_updates(name)
 
 
-def _scopes(request: RollbackRequest) -> tuple[str, ...]:
-    """The prefixes and paths to roll back, sorted, none within another; all is the empty prefix."""
-    tables = [table.rstrip("/") + "/" for table in request.tables]
-    scopes: list[str] = []
-    for scope in sorted({*tables, *request.paths}) or [""]:
-        if not any(scope == kept or (kept.endswith("/") and scope.startswith(kept)) for kept in scopes):
-            scopes.append(scope)
-    return tuple(scopes)
+class _Plan:
+    """The changes that bring the head to the target's content, within what the request names.
 
+    Forward: a Delta table that both hold gains one version with the target's state; all else goes back by path.
+    Exact: everything goes back by path.
+    """
 
-def _require_present(ctx: RepositoryContext, request: RollbackRequest, head: NodeId, wanted: NodeId) -> None:
-    for table in request.tables:
-        folder = table.rstrip("/") + "/"
-        if next(tree.iterate(ctx.manifests.nodes, OBJECTS, wanted, folder), None) is None:
-            raise NotFound(
-                ErrorKind.TABLE_NOT_FOUND,
-                f"There is no table {table!r} at {request.to!r}.",
-                hint="Choose a commit that holds it.",
-            )
-    for path in request.paths:
-        roots = (head, wanted)
-        if not any(next(tree.iterate(ctx.manifests.nodes, OBJECTS, root, path), None) for root in roots):
-            raise NotFound(
-                ErrorKind.OBJECT_NOT_FOUND,
-                f"There is nothing at {path!r}, neither now nor at {request.to!r}.",
-                hint="A folder ends with '/'.",
-            )
+    def __init__(self, ctx: RepositoryContext, head: Manifest, wanted: Manifest, request: RollbackRequest) -> None:
+        self._ctx = ctx
+        self.head = head
+        self._wanted = wanted
+        self._request = request
+        self._placement = Placement(ctx.manifests.nodes, (head.tables_root, wanted.tables_root))
+        self.report = _Report()
+        self._check()
+        self._scopes = self._merged_scopes()
 
+    def steps(self) -> Iterator[Change]:
+        """Yields the changes in order, and fills in the report on the way."""
+        forwards = self._tables()
+        return merge_sorted(self._by_path(), (change for part in forwards for change in part), key=_path)
 
-def _steps(
-    ctx: RepositoryContext,
-    head: NodeId,
-    wanted: NodeId,
-    scopes: tuple[str, ...],
-    request: RollbackRequest,
-    counts: _Counts,
-) -> Iterator[tuple[str, Entry | None]]:
-    for scope in scopes:
-        for change in changes(ctx, head, wanted, scope):
-            if scope and not scope.endswith("/") and change.path != scope:
-                continue
-            if "/_delta_log/" in f"/{change.path}":
-                counts.log_touched = True
-                if request.mode is RollbackMode.FORWARD:
-                    raise NotOffered(
-                        f"Rolling the Delta table of {change.path!r} back by a new version is not offered yet.",
-                        hint="Use the mode `exact`, which puts the old version back, "
-                        "or restore the table with a Delta client.",
-                    )
-            if change.kind is ChangeKind.ADDED:
-                counts.added += 1
-            elif change.kind is ChangeKind.REMOVED:
-                counts.removed += 1
+    # -- what the request names ---------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        nodes = self._ctx.manifests.nodes
+        for table in self._request.tables:
+            if tree.get(nodes, TABLES, self._wanted.tables_root, table.rstrip("/")) is None:
+                raise NotFound(
+                    ErrorKind.TABLE_NOT_FOUND,
+                    f"There is no table {table!r} at {self._request.to!r}.",
+                    hint="Choose a commit that holds it; `lakegate log --prefix` lists the commits that changed it.",
+                )
+        for path in self._request.paths:
+            roots = (self.head.objects_root, self._wanted.objects_root)
+            if not any(self._holds(root, path) for root in roots):
+                raise NotFound(
+                    ErrorKind.OBJECT_NOT_FOUND,
+                    f"There is nothing at {path!r}, neither now nor at {self._request.to!r}.",
+                    hint="A folder ends with '/'.",
+                )
+            owner = self._placement.table_of(path)
+            if owner is not None and path != owner + "/" and is_delta(*self._versions(owner)):
+                raise Refused(
+                    ErrorKind.INVALID_ARGUMENT,
+                    f"{path!r} is a part of the Delta table {owner!r}, which goes back as a whole.",
+                    hint=f"Roll the table {owner!r} back.",
+                )
+
+    def _holds(self, root: NodeId, path: str) -> bool:
+        found = next(tree.iterate(self._ctx.manifests.nodes, OBJECTS, root, path), None)
+        return found is not None and (path.endswith("/") or found.path == path)
+
+    def _merged_scopes(self) -> tuple[str, ...]:
+        """Prefixes and paths, sorted, none within another; all is the empty prefix."""
+        tables = [table.rstrip("/") + "/" for table in self._request.tables]
+        scopes: list[str] = []
+        for scope in sorted({*tables, *self._request.paths}) or [""]:
+            if not any(kept.endswith("/") and scope.startswith(kept) for kept in scopes):
+                scopes.append(scope)
+        return tuple(scopes)
+
+    def _in_scope(self, folder: str) -> bool:
+        return any(scope == "" or (scope.endswith("/") and folder.startswith(scope)) for scope in self._scopes)
+
+    # -- tables -------------------------------------------------------------------------------------------------------
+
+    def _versions(self, table: str) -> tuple[TableVersion | None, TableVersion | None]:
+        nodes = self._ctx.manifests.nodes
+        return (
+            tree.get(nodes, TABLES, self.head.tables_root, table),
+            tree.get(nodes, TABLES, self._wanted.tables_root, table),
+        )
+
+    def _goes_forward(self, table: str | None) -> bool:
+        if table is None or self._request.mode is RollbackMode.EXACT:
+            return False
+        now, then = self._versions(table)
+        return now is not None and then is not None and is_delta(now) and is_delta(then)
+
+    def _tables(self) -> Iterator[Iterator[Change]]:
+        differing = tree.diff(self._ctx.manifests.nodes, TABLES, self.head.tables_root, self._wanted.tables_root)
+        found = [change for change in differing if self._in_scope(change.path + "/")]
+        parts: list[Iterator[Change]] = []
+        for change in sorted(found, key=lambda change: change.path + "/"):
+            now, then = change.left, change.right
+            before = now.version if now is not None else None
+            if self._goes_forward(change.path) and now is not None and then is not None:
+                parts.append(self._forward(now, then))
+            elif then is None:
+                self.report.tables.append(TableChange(change.path, TableOutcome.REMOVED, before))
             else:
-                counts.changed += 1
-            yield change.path, change.right
+                self.report.tables.append(TableChange(change.path, TableOutcome.ROLLED_BACK, before, then.version))
+                if before is not None and then.version is not None:
+                    self.report.warnings.append(_EXACT_WARNING.format(repr(change.path), then.version))
+        return iter(parts)
+
+    def _forward(self, now: TableVersion, then: TableVersion) -> Iterator[Change]:
+        if now.digest == then.digest:
+            note = "the content is the same"
+            self.report.tables.append(
+                TableChange(now.path, TableOutcome.UNCHANGED, now.version, now.version, note=note)
+            )
+            return iter(())
+        after = (now.version or 0) + 1
+        note = f"the content of version {then.version}"
+        self.report.tables.append(TableChange(now.path, TableOutcome.ROLLED_BACK, now.version, after, note=note))
+        if self._request.dry_run:
+            return iter(())
+        heads = self.head.objects_root, now, self._wanted.objects_root, then
+        return self._counted(forward_table(self._ctx, *heads).changes)
+
+    def _counted(self, steps: Iterator[Change]) -> Iterator[Change]:
+        for step in steps:
+            self.report.added += 1
+            yield step
+
+    # -- everything else ----------------------------------------------------------------------------------------------
+
+    def _by_path(self) -> Iterator[Change]:
+        for scope in self._scopes:
+            for change in changes(self._ctx, self.head.objects_root, self._wanted.objects_root, scope):
+                if scope and not scope.endswith("/") and change.path != scope:
+                    continue
+                if self._goes_forward(self._placement.table_of(change.path)):
+                    continue
+                if change.kind is ChangeKind.ADDED:
+                    self.report.added += 1
+                elif change.kind is ChangeKind.REMOVED:
+                    self.report.removed += 1
+                else:
+                    self.report.changed += 1
+                yield change.path, change.right
 
 
-def _outcome(made: Commit | None, counts: _Counts, target: CommitId) -> RollbackOutcome:
-    warnings = (_EXACT_WARNING,) if counts.log_touched else ()
-    return RollbackOutcome(made, target, ChangeCounts(counts.added, counts.removed, counts.changed), warnings=warnings)
+def _path(change: Change) -> str:
+    return change[0]

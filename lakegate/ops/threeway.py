@@ -1,60 +1,41 @@
 """Plans a three-way change of a branch: merge, revert and cherry-pick are this with other bases.
 
-Objects merge by path. Two sides that both committed to one Delta table's log are one conflict for the whole table.
+Tables are decided first, as one thing each (`lakegate.ops.table_merge`); all other objects merge by path.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from heapq import merge as merge_sorted
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput, NotOffered
 from lakegate.format.kinds import OBJECTS
 from lakegate.ids import NodeId
-from lakegate.model import (
-    ChangeCounts,
-    Conflict,
-    ConflictKind,
-    Entry,
-    Resolution,
-    Side,
-    Strategy,
-    Take,
-)
-from lakegate.ops.diff import changes
-
-_LOG_COMMIT = re.compile(r"(?P<table>.+)/_delta_log/(?P<version>\d{20})\.json")
-_LOG_FILE = re.compile(r"(?P<table>.+?)/_delta_log/")
-
-
-@dataclass(frozen=True, slots=True)
-class Roots:
-    """The three trees of objects: what `source` did since `base` is to be done to `destination`."""
-
-    base: NodeId
-    source: NodeId
-    destination: NodeId
+from lakegate.model import ChangeCounts, Conflict, Entry, Resolution, Strategy, TableChange, Take
+from lakegate.ops.conflicts import object_conflict
+from lakegate.ops.placement import Placement, in_log
+from lakegate.ops.table_merge import Change, Decision, Sides, TableMerge
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How conflicts are settled; a dry run writes nothing. `keeps_versions`: no published Delta version may go."""
+    """How conflicts are settled; a dry run writes nothing."""
 
     resolutions: tuple[Resolution, ...] = ()
     strategy: Strategy | None = None
     dry_run: bool = False
-    keeps_versions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`root` is the new tree: None for a dry run, or where conflicts stand."""
+    """`root` is the new tree of objects: None for a dry run, or where conflicts stand."""
 
     root: NodeId | None
     changes: ChangeCounts
+    tables: tuple[TableChange, ...]
     conflicts: tuple[Conflict, ...]
 
 
@@ -64,147 +45,143 @@ class _Tally:
     removed: int = 0
     changed: int = 0
     conflicts: list[Conflict] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)
 
 
-def plan_three_way(ctx: RepositoryContext, roots: Roots, settlement: Settlement) -> Plan:
+class _Choices:
+    """Answers how a conflict is settled, and remembers which resolutions were of use."""
+
+    def __init__(self, settlement: Settlement) -> None:
+        for resolution in settlement.resolutions:
+            if resolution.take is Take.ROWS:
+                raise NotOffered(
+                    f"Merging {resolution.path!r} by rows is not offered yet.",
+                    hint="Take the source or the destination.",
+                )
+        self._takes = {resolution.path.rstrip("/"): resolution.take for resolution in settlement.resolutions}
+        self._strategy = settlement.strategy
+        self._used: set[str] = set()
+
+    def take(self, path: str) -> Take | None:
+        if path in self._takes:
+            self._used.add(path)
+            return self._takes[path]
+        if self._strategy is None:
+            return None
+        return Take.SOURCE if self._strategy is Strategy.SOURCE_WINS else Take.DESTINATION
+
+    def require_used(self) -> None:
+        unused = sorted(set(self._takes) - self._used)
+        if unused:
+            raise InvalidInput(
+                ErrorKind.INVALID_ARGUMENT,
+                f"The resolution for {unused[0]!r} settles no conflict.",
+                hint="Name tables and paths as a dry run lists them.",
+                details={"paths": unused},
+            )
+
+
+def plan_three_way(ctx: RepositoryContext, sides: Sides, settlement: Settlement) -> Plan:
     """Plans, and (no dry run, no conflict) writes, the destination's tree with the source's changes.
 
-    Reads only nodes that differ. Raises NotOffered for resolutions that need to understand tables, InvalidInput for a
-    resolution that settles nothing.
+    Reads only nodes that differ. Raises NotOffered for a resolution by rows, InvalidInput for a resolution that
+    settles nothing.
     """
-    choices = _choices(settlement)
+    choices = _Choices(settlement)
     tally = _Tally()
-    tally.conflicts += _table_conflicts(ctx, roots, choices, settlement, tally)
-    steps = _steps(ctx, roots, choices, settlement, tally)
+    tables = TableMerge(ctx, sides, choices.take, dry_run=settlement.dry_run)
+    decisions = list(tables.decide())
+    tally.conflicts += [decision.conflict for decision in decisions if decision.conflict is not None]
+    whole = (change for decision in decisions for change in decision.changes)
+    plain = _plain(ctx, sides, choices, _Covered(tables.placement, decisions), tally)
+    steps = _counted(ctx, sides.destination.objects_root, merge_sorted(plain, whole, key=_path), tally)
     root: NodeId | None = None
     if settlement.dry_run or tally.conflicts:
         for _ in steps:
             pass
     else:
-        root = tree.apply(ctx.manifests.nodes, OBJECTS, roots.destination, steps)
-    unused = sorted(set(choices) - tally.used)
-    if unused:
-        raise InvalidInput(
-            ErrorKind.INVALID_ARGUMENT,
-            f"The resolution for {unused[0]!r} settles no conflict.",
-            hint="Name tables and paths as a dry run lists them.",
-            details={"paths": unused},
-        )
+        root = tree.apply(ctx.manifests.nodes, OBJECTS, sides.destination.objects_root, steps)
+    choices.require_used()
     return Plan(
         None if tally.conflicts else root,
         ChangeCounts(tally.added, tally.removed, tally.changed),
+        tuple(decision.report for decision in decisions if decision.report is not None),
         tuple(tally.conflicts),
     )
 
 
-def _choices(settlement: Settlement) -> dict[str, Take]:
-    for resolution in settlement.resolutions:
-        if resolution.take is Take.ROWS:
-            raise NotOffered(
-                f"Merging {resolution.path!r} by rows is not offered yet.", hint="Take the source or the destination."
-            )
-    return {resolution.path.rstrip("/"): resolution.take for resolution in settlement.resolutions}
+class _Covered:
+    """Tells which paths the decisions on tables cover."""
+
+    def __init__(self, placement: Placement, decisions: list[Decision]) -> None:
+        self.placement = placement
+        self._tables = {decision.folder for decision in decisions if not decision.partition}
+        self._partitions = {decision.folder for decision in decisions if decision.partition}
+
+    def holds(self, path: str) -> bool:
+        return path.rpartition("/")[0] in self._partitions or self.placement.table_of(path) in self._tables
 
 
-def _take(path: str, choices: dict[str, Take], settlement: Settlement, tally: _Tally) -> Take | None:
-    if path in choices:
-        tally.used.add(path)
-        return choices[path]
-    if settlement.strategy is None:
-        return None
-    return Take.SOURCE if settlement.strategy is Strategy.SOURCE_WINS else Take.DESTINATION
-
-
-def _table_conflicts(
-    ctx: RepositoryContext, roots: Roots, choices: dict[str, Take], settlement: Settlement, tally: _Tally
-) -> list[Conflict]:
-    """Finds the Delta tables that both sides committed to."""
-    source = _versions(ctx, roots.base, roots.source)
-    destination = _versions(ctx, roots.base, roots.destination) if source else {}
-    found: list[Conflict] = []
-    for table in sorted(source.keys() & destination.keys()):
-        take = _take(table, choices, settlement, tally)
-        if take is Take.SOURCE:
-            raise NotOffered(
-                f"Taking the source's state of the Delta table {table!r} over the destination's is not offered yet: "
-                "it needs a new Delta version.",
-                hint="Take the destination, or bring the changes over with a Delta client.",
-            )
-        if take is None:
-            found.append(
-                Conflict(
-                    ConflictKind.DELTA_TABLE_CHANGED,
-                    table,
-                    f"Both sides committed to the Delta table {table!r} since their merge base.",
-                    table=table,
-                    source=Side(version=source[table]),
-                    destination=Side(version=destination[table]),
-                    hint=f"Settle it with --take destination:{table}.",
-                )
-            )
-    return found
-
-
-def _versions(ctx: RepositoryContext, base: NodeId, side: NodeId) -> dict[str, int]:
-    """The newest version of each Delta table whose log one side committed to since the base."""
-    newest: dict[str, int] = {}
-    for change in changes(ctx, base, side):
-        match = _LOG_COMMIT.fullmatch(change.path)
-        if match is not None:
-            newest[match["table"]] = max(int(match["version"]), newest.get(match["table"], -1))
-    return newest
-
-
-def _steps(
-    ctx: RepositoryContext, roots: Roots, choices: dict[str, Take], settlement: Settlement, tally: _Tally
-) -> Iterator[tuple[str, Entry | None]]:
-    kept = {conflict.path for conflict in tally.conflicts} | {path for path in tally.used if path in choices}
-    nodes = ctx.manifests.nodes
-    for triple in tree.merge(nodes, OBJECTS, roots.base, roots.source, roots.destination):
+def _plain(
+    ctx: RepositoryContext, sides: Sides, choices: _Choices, covered: _Covered, tally: _Tally
+) -> Iterator[Change]:
+    """Merges by path everything that no decision covers."""
+    triples = tree.merge(
+        ctx.manifests.nodes,
+        OBJECTS,
+        sides.base.objects_root,
+        sides.source.objects_root,
+        sides.destination.objects_root,
+    )
+    own_logs: dict[str, bool] = {}
+    for triple in triples:
         base, source, destination = triple.base, triple.source, triple.destination
-        if _same(source, destination) or _same(base, source):
+        if _same(source, destination) or _same(base, source) or covered.holds(triple.path):
             continue
-        table = _LOG_FILE.match(triple.path)
-        if table is not None and table["table"] in kept:
-            # The destination's log stays as it is; data files that only the source has do no harm beside it.
+        table = covered.placement.table_of(triple.path)
+        if table is not None and in_log(table, triple.path) and _keeps_house(ctx, sides, table, own_logs):
             continue
         if not _same(base, destination):
-            take = _take(triple.path, choices, settlement, tally)
+            take = choices.take(triple.path)
             if take is None:
-                tally.conflicts.append(_object_conflict(triple.path, base, source, destination))
+                tally.conflicts.append(object_conflict(triple.path, base, source, destination))
                 continue
             if take is Take.DESTINATION:
                 continue
-        if settlement.keeps_versions and destination is not None and _LOG_COMMIT.fullmatch(triple.path):
-            raise NotOffered(
-                f"This would take back {triple.path!r}, a published version of a Delta table, and undoing one by a new "
-                "version is not offered yet.",
-                hint="Restore the table with a Delta client, or roll it back with the mode `exact`.",
-            )
-        if source is None:
-            tally.removed += 1
-        elif destination is None:
-            tally.added += 1
-        else:
-            tally.changed += 1
         yield triple.path, source
+
+
+def _keeps_house(ctx: RepositoryContext, sides: Sides, table: str, known: dict[str, bool]) -> bool:
+    """Tells whether the destination changed files of a table's log without a new version (checkpoints, clean-up):
+    then its log stays as it is, for one side's checkpoints and hints don't fit the other's."""
+    if table not in known:
+        log = tree.diff(
+            ctx.manifests.nodes,
+            OBJECTS,
+            sides.base.objects_root,
+            sides.destination.objects_root,
+            prefix=f"{table}/_delta_log/",
+        )
+        known[table] = next(log, None) is not None
+    return known[table]
+
+
+def _counted(ctx: RepositoryContext, root: NodeId, steps: Iterator[Change], tally: _Tally) -> Iterator[Change]:
+    for path, entry in steps:
+        present = tree.get(ctx.manifests.nodes, OBJECTS, root, path) is not None
+        if entry is None:
+            tally.removed += present
+        elif present:
+            tally.changed += 1
+        else:
+            tally.added += 1
+        yield path, entry
+
+
+def _path(change: Change) -> str:
+    return change[0]
 
 
 def _same(left: Entry | None, right: Entry | None) -> bool:
     if left is None or right is None:
         return left is right
     return left.same_content(right)
-
-
-def _object_conflict(path: str, base: Entry | None, source: Entry | None, destination: Entry | None) -> Conflict:
-    removed = source is None or destination is None
-    return Conflict(
-        ConflictKind.OBJECT_CHANGED_REMOVED if removed else ConflictKind.OBJECT_CHANGED,
-        path,
-        f"{path!r}: one side changed what the other removed." if removed else f"{path!r}: both sides changed it.",
-        base=Side(etag=base.etag if base else None),
-        source=Side(etag=source.etag if source else None),
-        destination=Side(etag=destination.etag if destination else None),
-        hint=f"Settle it with --take source:{path} or --take destination:{path}.",
-    )

@@ -46,7 +46,7 @@ from lakegate.repository import EmbeddedLake, EmbeddedRepository
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Iterator[EmbeddedLake]:
-    with EmbeddedLake.create(tmp_path / "lake") as opened:
+    with EmbeddedLake.create(tmp_path / "a lake") as opened:
         opened.create_repository("sales")
         yield opened
 
@@ -69,6 +69,20 @@ def commit(repo: EmbeddedRepository, branch: str, message: str = "change", **fil
 def content(repo: EmbeddedRepository, ref: str) -> dict[str, str]:
     entries = repo.list(ref, ListRequest(amount=1000)).items
     return {entry.path: repo.open(ref, entry.path).read().decode() for entry in entries}
+
+
+def delta_log(version: int, *files: str) -> bytes:
+    """A commit of a Delta log that adds files of one byte."""
+    schema = {"type": "struct", "fields": [{"name": "id", "type": "long", "nullable": True, "metadata": {}}]}
+    metadata = {"id": "7", "format": {"provider": "parquet", "options": {}}, "schemaString": json.dumps(schema)}
+    lines: list[object] = [{"commitInfo": {"operation": "WRITE"}}]
+    if version == 0:
+        lines.append({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}})
+        lines.append({"metaData": {**metadata, "partitionColumns": [], "configuration": {}}})
+    for file in files:
+        add = {"path": file, "size": 1, "partitionValues": {}, "modificationTime": 1, "dataChange": True}
+        lines.append({"add": add})
+    return "\n".join(json.dumps(line) for line in lines).encode()
 
 
 def test_a_write_is_seen_at_once_and_a_commit_only_after_it(repo: EmbeddedRepository) -> None:
@@ -279,8 +293,8 @@ def test_a_conflict_moves_nothing_and_can_be_settled(repo: EmbeddedRepository) -
 
 def test_two_sides_of_one_delta_table_are_a_conflict_of_the_table(repo: EmbeddedRepository) -> None:
     def delta_commit(branch: str, version: int, body: str) -> None:
-        repo.put(branch, f"t/_delta_log/{version:020d}.json", body.encode())
         repo.put(branch, f"t/part-{body}.parquet", b"x")
+        repo.put(branch, f"t/_delta_log/{version:020d}.json", delta_log(version, f"part-{body}.parquet"))
         repo.commit(branch, CommitRequest(f"version {version}"))
 
     delta_commit("main", 0, "base")
@@ -294,11 +308,45 @@ def test_two_sides_of_one_delta_table_are_a_conflict_of_the_table(repo: Embedded
     with pytest.raises(NotOffered):
         repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.SOURCE),)))
     repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.DESTINATION),)))
-    assert repo.open("main", f"t/_delta_log/{1:020d}.json").read() == b"ours"
+    assert repo.open("main", f"t/_delta_log/{1:020d}.json").read() == delta_log(1, "part-ours.parquet")
+
+
+def test_tables_are_listed_as_of_a_commit(repo: EmbeddedRepository) -> None:
+    for version in (0, 1):
+        repo.put("main", f"sales/t/part-{version}.parquet", b"x")
+        repo.put("main", f"sales/t/_delta_log/{version:020d}.json", delta_log(version, f"part-{version}.parquet"))
+        assert [table.version for table in repo.tables("main").items] == list(range(version))  # not committed yet
+        repo.commit("main", CommitRequest(f"version {version}"))
+    assert [(table.path, table.version, table.files) for table in repo.tables("main").items] == [("sales/t", 1, 2)]
+    assert repo.table("main~1", "sales/t/").version == 0
+    assert [file.path for file in repo.table_files("main", "sales/t", amount=1).items] == ["part-0.parquet"]
+    assert [file.path for file in repo.table_files("main", "sales/t", "part-0.parquet").items] == ["part-1.parquet"]
+    assert repo.tables("main", prefix="other").items == ()
+    assert repo.manifest("main").tables == 1
+    assert [(item.version, item.commit) for item in repo.table_history("main", "sales/t")] == [
+        (1, repo.branch("main").commit),
+        (0, repo.commit_of("main~1").id),
+    ]
+    [changed] = repo.table_diff("main~1", "main").items
+    assert (changed.path, changed.files_added) == ("sales/t", 1)
+    with pytest.raises(NotFound) as caught:
+        repo.table("main", "sales")
+    assert caught.value.kind is ErrorKind.TABLE_NOT_FOUND
+
+
+def test_a_broken_delta_log_is_not_committed_and_loses_nothing(repo: EmbeddedRepository) -> None:
+    repo.put("main", "other", b"1")
+    repo.put("main", f"t/_delta_log/{0:020d}.json", b"no json")
+    with pytest.raises(Refused) as caught:
+        repo.commit("main", CommitRequest("broken"))
+    assert caught.value.kind is ErrorKind.DELTA_LOG_INVALID
+    assert repo.open("main", "other").read() == b"1"
+    repo.delete("main", f"t/_delta_log/{0:020d}.json")
+    assert content(repo, repo.commit("main", CommitRequest("mended")).id) == {"other": "1"}
 
 
 def test_a_delta_version_is_not_taken_back_by_a_revert(repo: EmbeddedRepository) -> None:
-    repo.put("main", f"t/_delta_log/{0:020d}.json", b"{}")
+    repo.put("main", f"t/_delta_log/{0:020d}.json", delta_log(0))
     head = repo.commit("main", CommitRequest("table"))
     with pytest.raises(NotOffered):
         repo.revert("main", ApplyRequest("main"))
@@ -419,7 +467,7 @@ def test_repositories_keep_apart(lake: EmbeddedLake, tmp_path: Path) -> None:
 
 def test_a_lake_is_found_again(lake: EmbeddedLake, repo: EmbeddedRepository, tmp_path: Path) -> None:
     head = commit(repo, "main", a="1")
-    with connect(tmp_path / "lake") as again:
+    with connect(f"file://{tmp_path}/a lake") as again:
         assert again.repository("sales").branch("main").commit == head
     with pytest.raises(NotFound) as caught:
         connect(tmp_path / "none")
@@ -442,13 +490,6 @@ def test_the_journal_tells_every_move(repo: EmbeddedRepository, tmp_path: Path) 
         ("main", records[2]["commit"], 1),
         ("main", head, 2),
     ]
-
-
-def test_what_is_not_built_is_refused_by_name(repo: EmbeddedRepository) -> None:
-    for call in (lambda: repo.tables("main"), lambda: repo.pin("main"), lambda: repo.table("main", "t")):
-        with pytest.raises(NotOffered) as caught:
-            call()
-        assert caught.value.kind is ErrorKind.NOT_OFFERED
 
 
 def test_an_import_copies_no_bytes_and_runs_as_a_job(repo: EmbeddedRepository, tmp_path: Path) -> None:
@@ -477,7 +518,7 @@ def test_verify_finds_every_damage(repo: EmbeddedRepository, tmp_path: Path) -> 
     commit(repo, "main", a="12345", b="12345", c="12345", d="12345")
     whole = repo.verify("main", deep=True)
     assert (whole.ok, whole.objects, whole.objects_hashed, whole.bytes_hashed) == (True, 4, 4, 20)
-    stored = {name: tmp_path / "lake/data/sales" / repo.stat("main", name).address for name in "abc"}
+    stored = {name: tmp_path / "a lake/data/sales" / repo.stat("main", name).address for name in "abc"}
     stored["a"].unlink()
     stored["b"].write_bytes(b"1234")
     stored["c"].write_bytes(b"x2345")
@@ -489,10 +530,28 @@ def test_verify_finds_every_damage(repo: EmbeddedRepository, tmp_path: Path) -> 
 
 def test_verify_finds_a_node_that_is_not_what_its_name_says(repo: EmbeddedRepository, tmp_path: Path) -> None:
     commit(repo, "main", a="1")
-    nodes = tmp_path / "lake/data/sales/_lakegate/nodes"
+    nodes = tmp_path / "a lake/data/sales/_lakegate/nodes"
     right = nodes / f"{repo.manifest('main').objects_root}.parquet"
     other = nodes / f"{repo.manifest('main~1').objects_root}.parquet"
     right.write_bytes(other.read_bytes())
     outcome = repo.verify("main")
     assert not outcome.ok
     assert repo.manifest("main").objects_root in outcome.problems[0].problem
+
+
+def test_a_pin_names_commit_and_manifest_and_takes_one_hold(repo: EmbeddedRepository) -> None:
+    head = commit(repo, "main", a="1")
+    loose = repo.pin("main")
+    assert (loose.commit, loose.manifest, loose.hold) == (head, repo.manifest("main").id, None)
+    assert repo.holds() == ()
+    held = repo.pin("main", hold="train")
+    assert repo.pin("main", hold="train") == held
+    assert [(h.id, h.commit, h.name) for h in repo.holds()] == [(held.hold, head, "train")]
+    assert held.hold is not None
+    repo.release_hold(held.hold)
+    with pytest.raises(NotFound):
+        repo.release_hold(held.hold)
+    with pytest.raises(NotFound):
+        repo.pin("main", tables=("none",))
+    with pytest.raises(InvalidInput):
+        repo.pin("main", hold="")

@@ -1,0 +1,74 @@
+"""Makes the typed conflicts of a three-way change, in words that say what to do next."""
+
+from __future__ import annotations
+
+from lakegate.context import RepositoryContext
+from lakegate.ids import CommitId, NodeId
+from lakegate.model import Conflict, ConflictKind, Entry, Side, TableVersion
+from lakegate.snapshot import Snapshot
+from lakegate.tables.delta.log import commit_path, read_commit
+
+_MOST_OPERATIONS = 100
+
+
+def object_conflict(path: str, base: Entry | None, source: Entry | None, destination: Entry | None) -> Conflict:
+    """Both sides changed one object, or one changed what the other removed."""
+    removed = source is None or destination is None
+    return Conflict(
+        ConflictKind.OBJECT_CHANGED_REMOVED if removed else ConflictKind.OBJECT_CHANGED,
+        path,
+        f"{path!r}: one side changed what the other removed." if removed else f"{path!r}: both sides changed it.",
+        base=Side(etag=base.etag if base else None),
+        source=Side(etag=source.etag if source else None),
+        destination=Side(etag=destination.etag if destination else None),
+        hint=_take_hint(path),
+    )
+
+
+def partition_conflict(table: str, folder: str) -> Conflict:
+    """Both sides replaced files of one partition of a Parquet dataset: together their rows would stand twice."""
+    return Conflict(
+        ConflictKind.PARQUET_PARTITION_CHANGED,
+        folder,
+        f"Both sides replaced files in {folder!r} of the Parquet dataset {table!r}.",
+        table=table,
+        hint=_take_hint(folder),
+    )
+
+
+def delta_conflict(
+    ctx: RepositoryContext,
+    path: str,
+    base: TableVersion | None,
+    source: tuple[TableVersion | None, NodeId],
+    destination: tuple[TableVersion | None, NodeId],
+) -> Conflict:
+    """Both sides changed one Delta table; tells each side's version and operations as far as its log does."""
+    return Conflict(
+        ConflictKind.DELTA_TABLE_CHANGED,
+        path,
+        f"Both sides changed the Delta table {path!r} since their merge base.",
+        table=path,
+        base=Side(base.version if base else None),
+        source=_side(ctx, base, *source),
+        destination=_side(ctx, base, *destination),
+        hint=_take_hint(path),
+    )
+
+
+def _side(ctx: RepositoryContext, base: TableVersion | None, table: TableVersion | None, root: NodeId) -> Side:
+    if table is None or table.version is None:
+        return Side()
+    view = Snapshot(ctx, CommitId(""), root)
+    first = base.version + 1 if base is not None and base.version is not None else 0
+    operations: list[str] = []
+    for version in range(max(first, table.version - _MOST_OPERATIONS + 1), table.version + 1):
+        entry = view.get(commit_path(table.path, version))
+        if entry is not None:
+            info = read_commit(ctx, table.path, version, entry).info or {}
+            operations.append(str(info.get("operation", "unknown")))
+    return Side(table.version, tuple(operations))
+
+
+def _take_hint(path: str) -> str:
+    return f"Settle it with --take source:{path} or --take destination:{path}."

@@ -1,0 +1,195 @@
+"""Decides, in a three-way change, the tables that are merged as one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lakegate import tree
+from lakegate.context import RepositoryContext
+from lakegate.format.kinds import OBJECTS, TABLES
+from lakegate.model import (
+    ChangeKind,
+    Conflict,
+    Entry,
+    Manifest,
+    TableChange,
+    TableOutcome,
+    TableVersion,
+    Take,
+)
+from lakegate.ops.conflicts import delta_conflict, partition_conflict
+from lakegate.ops.diff import changes
+from lakegate.ops.forward import forward_table
+from lakegate.ops.placement import Placement, in_log, is_delta, same_version
+from lakegate.tables.delta.log import is_log_commit
+
+Change = tuple[str, Entry | None]
+Choose = Callable[[str], Take | None]
+"""Answers how the conflict of a table or path is settled; None: not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The three manifests of a three-way change: what `source` did since `base` is to be done to `destination`."""
+
+    base: Manifest
+    source: Manifest
+    destination: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one table, or of one partition of a Parquet dataset. `folder` is what the decision covers (a
+    partition: its direct files only); `changes`, sorted, bring the destination there."""
+
+    folder: str
+    changes: Iterator[Change]
+    report: TableChange | None = None
+    conflict: Conflict | None = None
+    partition: bool = False
+
+
+class TableMerge:
+    """Decides the tables that the source changed.
+
+    A Delta table that only the source changed is taken from it: its log whole where that log only goes on from the
+    destination's, else the source's state as a new version, for a published version is never rewritten and the
+    version number never goes back. One that both changed is a conflict. A Parquet dataset merges by path, but for
+    partitions in which both sides replaced files.
+    """
+
+    def __init__(self, ctx: RepositoryContext, sides: Sides, choose: Choose, *, dry_run: bool) -> None:
+        self._ctx = ctx
+        self._sides = sides
+        self._choose = choose
+        self._dry_run = dry_run
+        roots = (sides.base.tables_root, sides.source.tables_root, sides.destination.tables_root)
+        self.placement = Placement(ctx.manifests.nodes, roots)
+
+    def decide(self) -> Iterator[Decision]:
+        """Yields a decision for each table, and each partition in conflict, in the order of their folders' files."""
+        triples = tree.merge(
+            self._ctx.manifests.nodes,
+            TABLES,
+            self._sides.base.tables_root,
+            self._sides.source.tables_root,
+            self._sides.destination.tables_root,
+        )
+        decisions: list[Decision] = []
+        for triple in triples:
+            base, source, destination = triple.base, triple.source, triple.destination
+            if same_version(base, source) or same_version(source, destination):
+                continue
+            if is_delta(base, source, destination):
+                decisions.append(self._delta(triple.path, base, source, destination))
+            elif not same_version(base, destination):
+                decisions += self._partitions(triple.path)
+        yield from sorted(decisions, key=lambda decision: decision.folder + "/")
+
+    # -- Delta tables -------------------------------------------------------------------------------------------------
+
+    def _delta(
+        self, path: str, base: TableVersion | None, source: TableVersion | None, destination: TableVersion | None
+    ) -> Decision:
+        before = destination.version if destination is not None else None
+        if not same_version(base, destination):
+            take = self._choose(path)
+            if take is None:
+                conflict = delta_conflict(
+                    self._ctx,
+                    path,
+                    base,
+                    (source, self._sides.source.objects_root),
+                    (destination, self._sides.destination.objects_root),
+                )
+                report = TableChange(path, TableOutcome.CONFLICT, before)
+                return Decision(path, iter(()), report, conflict)
+            if take is Take.DESTINATION:
+                return Decision(path, iter(()), TableChange(path, TableOutcome.KEPT_DESTINATION, before, before))
+        if source is None:
+            return Decision(path, self._folder(path), TableChange(path, TableOutcome.REMOVED, before))
+        if destination is None or self._goes_on(source, destination):
+            report = TableChange(path, TableOutcome.TAKEN_SOURCE, before, source.version)
+            return Decision(path, self._folder(path), report)
+        after = (destination.version or 0) + 1
+        note = f"the source's state (its version {source.version}) as the new version {after}"
+        report = TableChange(path, TableOutcome.TAKEN_SOURCE, before, after, note=note)
+        if self._dry_run:
+            return Decision(path, iter(()), report)
+        forward = forward_table(
+            self._ctx, self._sides.destination.objects_root, destination, self._sides.source.objects_root, source
+        )
+        return Decision(path, forward.changes, report)
+
+    def _goes_on(self, source: TableVersion, destination: TableVersion) -> bool:
+        """Tells whether the source's log holds the destination's versions as they are, and more."""
+        if source.format is not destination.format:
+            return True
+        if (source.version or 0) <= (destination.version or 0):
+            return False
+        log = tree.diff(
+            self._ctx.manifests.nodes,
+            OBJECTS,
+            self._sides.destination.objects_root,
+            self._sides.source.objects_root,
+            prefix=f"{destination.path}/_delta_log/",
+        )
+        for change in log:
+            commit = is_log_commit(change.path)
+            if commit is None or commit[1] > (destination.version or 0):
+                continue
+            left, right = change.left, change.right
+            if left is not None and right is not None and not left.same_content(right):
+                return False
+        return True
+
+    def _folder(self, table: str) -> Iterator[Change]:
+        """Makes the table's log the source's exactly; elsewhere in its folder the source's files come, those that the
+        source removed go, and what only the destination added stays."""
+        nodes = self._ctx.manifests.nodes
+        differing = tree.diff(
+            nodes,
+            OBJECTS,
+            self._sides.destination.objects_root,
+            self._sides.source.objects_root,
+            prefix=table + "/",
+        )
+        for change in differing:
+            if self.placement.table_of(change.path) != table:
+                continue
+            if change.right is not None or in_log(table, change.path):
+                yield change.path, change.right
+            elif tree.get(nodes, OBJECTS, self._sides.base.objects_root, change.path) is not None:
+                yield change.path, None
+
+    # -- Parquet datasets ---------------------------------------------------------------------------------------------
+
+    def _partitions(self, table: str) -> Iterator[Decision]:
+        ours = self._replaced(table, self._sides.source)
+        for folder in sorted(ours & self._replaced(table, self._sides.destination)) if ours else ():
+            take = self._choose(folder) or self._choose(table)
+            if take is None:
+                yield Decision(folder, iter(()), None, partition_conflict(table, folder), partition=True)
+            elif take is Take.DESTINATION:
+                yield Decision(folder, iter(()), partition=True)
+            else:
+                yield Decision(folder, self._partition(folder), partition=True)
+
+    def _replaced(self, table: str, side: Manifest) -> set[str]:
+        """The folders in which a side removed or changed files."""
+        return {
+            change.path.rpartition("/")[0]
+            for change in changes(self._ctx, self._sides.base.objects_root, side.objects_root, prefix=table + "/")
+            if change.kind is not ChangeKind.ADDED
+        }
+
+    def _partition(self, folder: str) -> Iterator[Change]:
+        for change in changes(
+            self._ctx,
+            self._sides.destination.objects_root,
+            self._sides.source.objects_root,
+            prefix=folder + "/",
+        ):
+            if change.path.rpartition("/")[0] == folder:
+                yield change.path, change.right
