@@ -1,0 +1,100 @@
+"""Objects of a repository behind a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lakegate.client import names
+from lakegate.client.http import Sent
+from lakegate.client.objects import HttpReader, conditions, put_object
+from lakegate.client.requests import Requests, listing, use_the_gateway
+from lakegate.client.wire import nouns, objects
+from lakegate.ids import UploadId, object_path
+from lakegate.interface import Body, ObjectReader
+from lakegate.model import (
+    CommonPrefix,
+    DeleteFailure,
+    Entry,
+    ListRequest,
+    Page,
+    Part,
+    PutRequest,
+    Upload,
+)
+
+
+class ContentRequests(Requests):
+    """The methods of `lakegate.interface.Repository` for objects and uploads."""
+
+    def _entry(self, body: Any) -> Entry:
+        return objects.entry_from_json(body, self.info.storage_namespace)
+
+    def stat(self, ref: str, path: str) -> Entry:
+        return self._entry(self.get(("refs", names.ref(ref), "objects", "stat"), {"path": object_path(path)}))
+
+    def open(self, ref: str, path: str) -> ObjectReader:
+        return HttpReader(self.http, self.path("refs", names.ref(ref), "objects"), self.stat(ref, path))
+
+    def list(self, ref: str, request: ListRequest = ListRequest()) -> Page[Entry | CommonPrefix]:
+        body = self.get(("refs", names.ref(ref), "objects", "ls"), listing(request))
+        namespace = self.info.storage_namespace
+        return nouns.page_from_json(body, lambda item: objects.listed_from_json(item, namespace))
+
+    def put(self, branch: str, path: str, body: Body, request: PutRequest = PutRequest()) -> Entry:
+        route = self.path("branches", names.branch(branch), "objects")
+        return self._entry(put_object(self.http, route, object_path(path), body, request))
+
+    def copy(
+        self, branch: str, path: str, source_ref: str, source_path: str, request: PutRequest | None = None
+    ) -> Entry:
+        body: dict[str, Any] = {"src_path": source_path, "src_ref": source_ref}
+        headers: dict[str, str] = {}
+        if request is not None:
+            body |= {
+                "content_type": request.content_type,
+                "metadata": dict(request.metadata),
+                "headers": dict(request.headers),
+            }
+            headers = conditions(request)
+        sent = Sent({"dest_path": object_path(path)}, body, headers=headers)
+        route = self.path("branches", names.branch(branch), "objects", "copy")
+        return self._entry(self.http.json("POST", route, sent))
+
+    def set_metadata(self, branch: str, path: str, metadata: Mapping[str, str]) -> Entry:
+        route = self.path("branches", names.branch(branch), "objects", "stat", "user_metadata")
+        sent = Sent({"path": object_path(path)}, {"set": dict(metadata)})
+        return self._entry(self.http.json("PUT", route, sent))
+
+    def delete(self, branch: str, path: str) -> None:
+        route = self.path("branches", names.branch(branch), "objects")
+        self.http.send("DELETE", route, Sent({"path": object_path(path)}))
+
+    def delete_many(self, branch: str, paths: Sequence[str]) -> tuple[DeleteFailure, ...]:
+        failures: tuple[DeleteFailure, ...] = ()
+        for start in range(0, len(paths), 1000):
+            body = self.post(
+                ("branches", names.branch(branch), "objects", "delete"), {"paths": list(paths[start : start + 1000])}
+            )
+            failures += tuple(objects.delete_failure_from_json(failure) for failure in body["errors"])
+        return failures
+
+    def create_upload(self, branch: str, path: str, request: PutRequest = PutRequest()) -> Upload:
+        use_the_gateway("Multipart uploads are")
+
+    def put_part(self, upload: UploadId, number: int, body: Body, request: PutRequest = PutRequest()) -> Part:
+        use_the_gateway("Multipart uploads are")
+
+    def parts(self, upload: UploadId, after: int = 0, amount: int = 1000) -> tuple[Upload, Page[Part]]:
+        use_the_gateway("Multipart uploads are")
+
+    def uploads(self, branch: str, prefix: str = "", after: str = "", amount: int = 1000) -> Page[Upload]:
+        use_the_gateway("Multipart uploads are")
+
+    def complete_upload(
+        self, upload: UploadId, parts: Sequence[tuple[int, str]], request: PutRequest = PutRequest()
+    ) -> Entry:
+        use_the_gateway("Multipart uploads are")
+
+    def abort_upload(self, upload: UploadId) -> None:
+        use_the_gateway("Multipart uploads are")

@@ -1,0 +1,196 @@
+"""Export of a ref by download: objects become plain files in a folder of this machine.
+
+Answers as an embedded lake's export does, without the libraries that one needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, NotOffered, Refused, Unavailable
+from lakegate.ids import CommitId, JobId, new_id
+from lakegate.model import Entry, ExportRequest, Job, JobState, ListRequest, Progress
+
+if TYPE_CHECKING:
+    from lakegate.interface import Repository
+
+_PAGE = 1000
+_PART_SUFFIX = ".lakegate-part"
+_LOG_FOLDER = "_delta_log"
+
+
+def export(repository: Repository, request: ExportRequest, progress: Progress | None = None) -> Job:
+    """Writes the objects of a ref's commit below a folder, and returns the ended job.
+
+    Of a Delta table the data files come before its log, so that a reader sees a version whole or not at all. Each file
+    appears whole. What is equal already is left as it is. Raises what an embedded lake's export raises, and NotOffered
+    for a destination that is no folder of this machine.
+    """
+    started = time.time_ns() // 1_000_000
+    folder = _folder(request.destination)
+    work = _Download(repository, repository.commit_of(request.ref).id, folder, request)
+    work.inspect()
+    try:
+        work.run(progress)
+    except OSError as error:
+        raise _failed(folder, error) from error
+    result = {"commit": work.commit, "objects": work.written, "bytes": work.bytes, "skipped": work.skipped}
+    ended = time.time_ns() // 1_000_000
+    return Job(JobId(new_id()), "export", JobState.DONE, work.done, work.done, started, ended, result)
+
+
+def _folder(destination: str) -> Path:
+    parts = urlsplit(destination)
+    if parts.scheme not in ("", "file"):
+        raise NotOffered(
+            f"Exporting to {destination!r} is not offered over the REST API.",
+            hint="Export to a folder of this machine, or run the export where the lake lies.",
+        )
+    text = unquote(parts.path) if parts.scheme else destination
+    if not text.strip("/"):
+        raise InvalidInput(
+            ErrorKind.INVALID_ARGUMENT, f"{destination!r} is no folder to export to.", hint="Name a folder."
+        )
+    return Path(text).absolute()
+
+
+class _Download:
+    """One export while it runs. Memory does not grow with the number of objects."""
+
+    def __init__(self, repository: Repository, commit: CommitId, folder: Path, request: ExportRequest) -> None:
+        self.commit = commit
+        self.done = self.written = self.bytes = self.skipped = 0
+        self._repository = repository
+        self._folder = folder
+        self._request = request
+        prefix = request.prefix.strip("/")
+        self._single = bool(prefix) and not request.prefix.endswith("/") and self._find(prefix) is not None
+        self._prefix = prefix if self._single or not prefix else prefix + "/"
+        self._base = len(prefix.rpartition("/")[0]) if self._single else len(prefix)
+
+    def inspect(self) -> None:
+        """Refuses, before anything is written, what can't or must not be exported."""
+        count = equal = 0
+        for entry in self._entries():
+            count += 1
+            file = self._file(entry)
+            if file.is_dir() and not entry.path.endswith("/"):
+                raise InvalidInput(
+                    ErrorKind.INVALID_PATH,
+                    f"{entry.path!r} can't be a file: the folder {file} is there.",
+                    hint="Export to an empty folder.",
+                )
+            equal += file.is_file() and _same(file, entry)
+        if not count and self._prefix:
+            raise NotFound(
+                ErrorKind.OBJECT_NOT_FOUND,
+                f"There is nothing below {self._request.prefix!r} at {self._request.ref!r}.",
+                hint="List the ref to see what there is.",
+            )
+        self._refuse_others(equal)
+
+    def _refuse_others(self, equal: int) -> None:
+        present = 0
+        for root, _, files in os.walk(self._folder):
+            present += len(files)
+            if Path(root).name == _LOG_FOLDER:
+                for name in files:
+                    self._refuse_stale_log(Path(root) / name)
+        if present > equal and not self._request.overwrite:
+            raise Refused(
+                ErrorKind.DESTINATION_NOT_EMPTY,
+                f"{self._folder} holds other files.",
+                hint="Name an empty folder, or ask to overwrite.",
+            )
+
+    def _refuse_stale_log(self, file: Path) -> None:
+        relative = file.relative_to(self._folder).as_posix()
+        inside = f"{self._request.prefix.strip('/')[: self._base]}/{relative}".lstrip("/")
+        table = inside.rpartition(f"{_LOG_FOLDER}/")[0]
+        is_exported = table.startswith(self._prefix) or self._prefix.startswith(table)
+        if is_exported and self._find(inside) is None and self._holds(table + _LOG_FOLDER + "/"):
+            raise Refused(
+                ErrorKind.DESTINATION_NOT_EMPTY,
+                f"{file} would be read as part of the exported table {table.rstrip('/')!r}.",
+                hint="Export to an empty folder, or remove the old table first.",
+            )
+
+    def run(self, progress: Progress | None) -> None:
+        """Downloads what is not there yet: data first, then the logs of Delta tables."""
+        for logs in (False, True):
+            for entry in self._entries():
+                if (f"/{_LOG_FOLDER}/" in f"/{entry.path}") == logs:
+                    self._take(entry)
+                    self.done += 1
+                    if progress is not None:
+                        progress(self.done, None)
+
+    def _take(self, entry: Entry) -> None:
+        file = self._file(entry)
+        if entry.path.endswith("/"):
+            if not self._request.dry_run:
+                file.mkdir(parents=True, exist_ok=True)
+        elif file.is_file() and _same(file, entry):
+            self.skipped += 1
+            return
+        elif not self._request.dry_run:
+            self._write(entry, file)
+        self.written += 1
+        self.bytes += entry.size
+
+    def _write(self, entry: Entry, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(file.name + _PART_SUFFIX)
+        try:
+            with part.open("wb") as out:
+                for piece in self._repository.open(self.commit, entry.path).chunks():
+                    out.write(piece)
+                out.flush()
+                os.fsync(out.fileno())
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _file(self, entry: Entry) -> Path:
+        return self._folder / entry.path[self._base :].lstrip("/")
+
+    def _find(self, path: str) -> Entry | None:
+        try:
+            return self._repository.stat(self.commit, path)
+        except NotFound:
+            return None
+
+    def _holds(self, prefix: str) -> bool:
+        return bool(self._repository.list(self.commit, ListRequest(prefix, amount=1)).items)
+
+    def _entries(self) -> Iterator[Entry]:
+        if self._single:
+            yield self._repository.stat(self.commit, self._prefix)
+            return
+        after = ""
+        while True:
+            page = self._repository.list(self.commit, ListRequest(self._prefix, after, _PAGE))
+            yield from (item for item in page.items if isinstance(item, Entry))
+            if not page.has_more:
+                return
+            after = page.next_after
+
+
+def _same(file: Path, entry: Entry) -> bool:
+    """Tells whether a file holds an object's bytes: by the digest, or the ETag where that is an MD5."""
+    if file.stat().st_size != entry.size:
+        return False
+    algorithm, _, wanted = (entry.digest or f"md5:{entry.etag}").partition(":")
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, algorithm).hexdigest() == wanted
+
+
+def _failed(folder: Path, error: OSError) -> LakegateError:
+    kind = ErrorKind.STORE_FULL if error.errno == 28 else ErrorKind.STORE_DENIED
+    return Unavailable(kind, f"Writing below {folder} failed: {error}.", hint="Correct that, and export again.")
