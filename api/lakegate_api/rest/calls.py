@@ -1,0 +1,115 @@
+"""What every route works with: who calls, the repository asked for, paging, and the documented errors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Request
+from fastapi.security import HTTPBasic, HTTPBearer
+
+from lakegate.access import Authenticator, Principal
+from lakegate.interface import Lake, Repository
+from lakegate.model import MAX_PAGE, ListRequest
+from lakegate.repository import EmbeddedRepository
+from lakegate_api.auth import principal_of
+from lakegate_api.rest.models.base import Error
+from lakegate_api.rest.models.changes import ConflictError
+
+DEFAULT_AMOUNT = 100
+
+_DESCRIPTIONS = {
+    400: "Breaks a rule of names, paths or values, or the state forbids it",
+    401: "Credentials are missing or wrong",
+    403: "Not allowed: no permission, a ref that can't be written to, a Delta rule broken",
+    404: "Not there",
+    409: "A name is taken, or sides conflict",
+    410: "Was there, and is gone",
+    412: "A condition does not hold",
+    416: "The range lies outside the object",
+    429: "Too many concurrent updates; try again",
+    500: "Something broke",
+    501: "Understood, and not offered",
+    503: "Store or database does not answer; try again",
+    507: "The storage is full",
+}
+_ALWAYS = (400, 401, 403, 429, 500, 501, 503, 507)
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Documents these error answers and those that any route may give."""
+    return {
+        status: {"model": ConflictError if status == 409 else Error, "description": _DESCRIPTIONS[status]}
+        for status in sorted({*_ALWAYS, *statuses})
+    }
+
+
+class Caller:
+    """One request's caller on the lake."""
+
+    def __init__(self, lake: Lake, access: Authenticator, principal: Principal) -> None:
+        self.lake = lake
+        self.access = access
+        self.principal = principal
+
+    def repository(self, name: str) -> Repository:
+        """Opens a repository so that what is done there is done in the caller's name."""
+        repository = self.lake.repository(name)
+        if isinstance(repository, EmbeddedRepository) and repository.ctx.actor != self.principal.name:
+            return repository.acting_as(self.principal.name)
+        return repository
+
+
+def caller(request: Request) -> Caller:
+    """Recognises who asks, and asks whether they may. The one check of every route that needs credentials."""
+    state = request.app.state
+    access: Authenticator = state.access
+    principal = principal_of(access, request.headers.get("authorization"))
+    access.authorize(principal, _action(request), _resource(request))
+    return Caller(state.lake, access, principal)
+
+
+def _action(request: Request) -> str:
+    """What is asked for as the access check names it: `branches:write`, `objects:read`."""
+    nouns = getattr(request.scope.get("route"), "tags", None) or ["server"]
+    return f"{nouns[0]}:{'read' if request.method in ('GET', 'HEAD') else 'write'}"
+
+
+def _resource(request: Request) -> str:
+    """What it is asked of: `REPOSITORY/REF`, as far as the request names one."""
+    found = request.path_params
+    ref = found.get("branch") or found.get("destinationBranch") or found.get("ref") or found.get("tag") or "*"
+    return f"{found.get('repository', '*')}/{ref}"
+
+
+# Both only document: what they find is not used, `caller` decides.
+_basic = HTTPBasic(scheme_name="basic_auth", auto_error=False, description="Access key id and secret.")
+_bearer = HTTPBearer(scheme_name="jwt_token", auto_error=False, description="A token from `POST /auth/login`.")
+
+SECURED = [Depends(_basic), Depends(_bearer), Depends(caller)]
+
+Call = Annotated[Caller, Depends(caller)]
+Prefix = Annotated[str, Query(description="Only what starts with this.")]
+After = Annotated[str, Query(description="Exclusive; `next_offset` of the last page.")]
+Amount = Annotated[int, Query(description="At most 1,000; larger is taken as 1,000.")]
+Delimiter = Annotated[str, Query(description="Group what lies below the next delimiter into one item.")]
+
+
+def bounded(amount: int) -> int:
+    """The size of a page: at most 1,000; nothing and less asks for the default."""
+    return min(amount, MAX_PAGE) if amount > 0 else DEFAULT_AMOUNT
+
+
+def listing(prefix: Prefix = "", after: After = "", amount: Amount = DEFAULT_AMOUNT) -> ListRequest:
+    """The paging parameters of lists of names."""
+    return ListRequest(prefix, after, bounded(amount))
+
+
+def path_listing(
+    prefix: Prefix = "", after: After = "", amount: Amount = DEFAULT_AMOUNT, delimiter: Delimiter = ""
+) -> ListRequest:
+    """The paging parameters of lists of paths."""
+    return ListRequest(prefix, after, bounded(amount), delimiter)
+
+
+Listing = Annotated[ListRequest, Depends(listing)]
+PathListing = Annotated[ListRequest, Depends(path_listing)]

@@ -1,0 +1,115 @@
+"""Runs the server: opens the lake, makes the first admin, and serves REST and S3 on one port."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+
+from lakegate.access import ADMIN, Authenticator, Credentials, SecretBox, bootstrap_admin
+from lakegate.config import ServerSettings
+from lakegate.errors import ErrorKind, Unavailable
+from lakegate.repository import EmbeddedLake
+from lakegate_api.app import create_app
+
+_GRACE_SECONDS = 20
+_START_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A server that answers. `credentials` are those of a new admin with a random secret, shown only now."""
+
+    url: str
+    credentials: Credentials | None
+
+
+def run(settings: ServerSettings, on_start: Callable[[Started], None] | None = None) -> None:
+    """Serves until SIGINT or SIGTERM; running requests get some seconds to end. Raises Unavailable for a taken port.
+
+    `on_start` is told once the server answers; without it, a few lines on standard error say so.
+    """
+    with _opened(settings) as (server, listener, started):
+        announce = on_start or _announce
+        server.when_started = lambda: announce(started)
+        server.run(sockets=[listener])
+
+
+@contextmanager
+def running(settings: ServerSettings) -> Generator[Started]:
+    """Serves from a thread of this process while the context is open."""
+    with _opened(settings) as (server, listener, started):
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="lakegate-server")
+        thread.start()
+        try:
+            deadline = time.monotonic() + _START_SECONDS
+            while not server.started and thread.is_alive() and time.monotonic() < deadline:
+                time.sleep(0.005)
+            if not server.started:
+                raise Unavailable(ErrorKind.SERVER_UNAVAILABLE, "The server did not start.", hint="Its log says why.")
+            yield started
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+class _Server(uvicorn.Server):
+    """Tells when it answers."""
+
+    when_started: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self.when_started is not None:
+            self.when_started()
+
+
+@contextmanager
+def _opened(settings: ServerSettings) -> Generator[tuple[_Server, socket.socket, Started]]:
+    listener = _listen(settings.host, settings.port)
+    with listener, EmbeddedLake.of(settings.lake, actor=ADMIN, create=True) as lake:
+        box = SecretBox.in_home(settings.lake.home)
+        made = bootstrap_admin(lake.meta, box, settings.access_key_id, settings.secret_access_key)
+        shown = made if settings.access_key_id is None else None
+        config = uvicorn.Config(
+            create_app(lake, Authenticator(lake.meta, box), settings),
+            log_level=settings.log_level,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+        host, port = listener.getsockname()[:2]
+        shown_host = f"[{host}]" if ":" in host else host
+        yield _Server(config), listener, Started(f"http://{shown_host}:{port}", shown)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise Unavailable(
+            ErrorKind.SERVER_UNAVAILABLE,
+            f"The server can't listen on {host}:{port}: {error.strerror or error}.",
+            hint="Choose another --port, or stop what uses this one.",
+        ) from error
+
+
+def _announce(started: Started) -> None:
+    lines = [f"lakegate serves {started.url} (REST: {started.url}/docs, S3: the same address)"]
+    if started.credentials is not None:
+        lines += [
+            "The admin's access key, shown this once:",
+            f"  access key id      {started.credentials.access_key_id}",
+            f"  secret access key  {started.credentials.secret}",
+        ]
+    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.flush()
