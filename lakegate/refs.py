@@ -190,7 +190,8 @@ def _write_record(ctx: RepositoryContext, move: RefMove) -> None:
             ctx.store.put_if_absent(_key(move), data)
     except LakegateError as error:
         raise OutcomeUnknown(
-            f"The {move.kind} {move.name!r} was changed ({move.reason}), but the journal did not take it: {error.message}",
+            f"The {move.kind} {move.name!r} was changed ({move.reason}), but the journal did not take it: "
+            f"{error.message}",
             hint="The change stands: look at the log before you try again. The next one makes the journal good.",
             details={"ref": move.name, "commit": move.commit},
         ) from error
@@ -234,9 +235,8 @@ def _step(ctx: RepositoryContext, ref: str, commit: CommitId, step: Back | Paren
         raise InvalidInput(
             ErrorKind.INVALID_REF, f"{ref!r}: @{{...}} needs a branch's name before it.", hint="Name a branch."
         )
-    back = isinstance(step, Back)
-    number = 1 if back else step.number
-    for _ in range(step.count if back else 1):
+    number, count = (1, step.count) if isinstance(step, Back) else (step.number, 1)
+    for _ in range(count):
         parents = ctx.manifests.read_commit(commit).parents
         if number > len(parents):
             raise NotFound(

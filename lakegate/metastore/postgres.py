@@ -138,7 +138,8 @@ class PostgresBackend:
             cursor.execute("SELECT set_config('lock_timeout', %s, false)", (f"{self._busy_seconds * 1000:.0f}",))
             # An acknowledged write is durable, whatever the server's default.
             cursor.execute(
-                "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+                "SELECT set_config('synchronous_commit', 'on', false) "
+                "WHERE current_setting('synchronous_commit') = 'off'"
             )
         connection.commit()
 

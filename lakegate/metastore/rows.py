@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row
-
 from lakegate.ids import BranchName, CommitId, RepositoryId, RepositoryName, StagingToken, WriteId
 from lakegate.metastore.protocol import BranchState, StagedRow
 from lakegate.model import Entry, RepositoryInfo
@@ -18,7 +16,7 @@ def text_of(values: Mapping[str, Any]) -> str:
     return json.dumps(dict(values), sort_keys=True, ensure_ascii=False)
 
 
-def repository_of(row: Row[Any]) -> RepositoryInfo:
+def repository_of(row: Any) -> RepositoryInfo:
     """Reads a repository."""
     return RepositoryInfo(
         RepositoryId(row.id),
@@ -29,7 +27,7 @@ def repository_of(row: Row[Any]) -> RepositoryInfo:
     )
 
 
-def branch_of(row: Row[Any]) -> BranchState:
+def branch_of(row: Any) -> BranchState:
     """Reads a branch."""
     return BranchState(
         BranchName(row.name),
@@ -45,12 +43,12 @@ def sealed_text(tokens: Sequence[StagingToken]) -> str:
     return " ".join(tokens)
 
 
-def staged_of(row: Row[Any]) -> StagedRow:
+def staged_of(row: Any) -> StagedRow:
     """Reads a staged path."""
     return StagedRow(row.path, _entry_of(row), WriteId(row.write_id), StagingToken(row.token))
 
 
-def _entry_of(row: Row[Any]) -> Entry | None:
+def _entry_of(row: Any) -> Entry | None:
     if row.address is None:
         return None
     return Entry(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, delete, func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import BindParameter, Connection, Select, Table, bindparam, delete, func, select, update
 
 from lakegate.errors import AlreadyExists, ErrorKind, NotFound
 from lakegate.ids import (
@@ -18,11 +17,58 @@ from lakegate.ids import (
     TagName,
     new_id,
 )
-from lakegate.metastore.database import Database, now
+from lakegate.metastore.database import Database, now, writes
 from lakegate.metastore.protocol import BranchState, RefMove
 from lakegate.metastore.rows import branch_of, repository_of, sealed_text
 from lakegate.metastore.schema import branches, commits, ref_moves, repositories, staged, tags
 from lakegate.model import RepositoryInfo, Tag
+
+END = "\U0010ffff"  # sorts after every path and name that it is put behind
+
+_REPO: BindParameter[str] = bindparam("repo")
+_NAME: BindParameter[str] = bindparam("name")
+
+
+def _listing(table: Table, *, of_repository: bool) -> Select[Any]:
+    query = select(table).where(table.c.name > bindparam("after"))
+    query = query.where(table.c.name >= bindparam("prefix"), table.c.name < bindparam("end"))
+    if of_repository:
+        query = query.where(table.c.repository == _REPO)
+    return query.order_by(table.c.name).limit(bindparam("limit"))
+
+
+_REPOSITORY = select(repositories).where(repositories.c.name == _NAME)
+_REPOSITORIES = _listing(repositories, of_repository=False)
+_BRANCH = select(branches).where(branches.c.repository == _REPO, branches.c.name == _NAME)
+_BRANCHES = _listing(branches, of_repository=True)
+_TAG = select(tags).where(tags.c.repository == _REPO, tags.c.name == _NAME)
+_TAGS = _listing(tags, of_repository=True)
+_COMMITS = (
+    select(commits.c.id)
+    .where(commits.c.repository == _REPO, commits.c.id >= bindparam("prefix"), commits.c.id < bindparam("end"))
+    .order_by(commits.c.id)
+    .limit(bindparam("limit"))
+)
+_MOVE_AT = (
+    select(ref_moves)
+    .where(
+        ref_moves.c.repository == _REPO,
+        ref_moves.c.kind == "branch",
+        ref_moves.c.name == _NAME,
+        ref_moves.c.at <= bindparam("at"),
+    )
+    .order_by(ref_moves.c.sequence.desc())
+    .limit(1)
+)
+_MOVES = (
+    select(ref_moves)
+    .where(ref_moves.c.repository == _REPO, ref_moves.c.name == _NAME)
+    .order_by(ref_moves.c.row.desc())
+    .limit(bindparam("limit"))
+)
+_NEWEST_MOVES = (
+    select(ref_moves).where(ref_moves.c.repository == _REPO).order_by(ref_moves.c.row.desc()).limit(bindparam("limit"))
+)
 
 
 class RefRows:
@@ -32,90 +78,92 @@ class RefRows:
 
     # -- repositories -------------------------------------------------------------------------------------------------
 
-    def create_repository(self, info: RepositoryInfo, first_commit: CommitId, actor: str) -> BranchState:
-        with self.db.write() as tx:
-            if tx.execute(select(repositories.c.id).where(repositories.c.name == info.name)).first():
-                raise AlreadyExists(
-                    ErrorKind.REPOSITORY_EXISTS,
-                    f"There is a repository {info.name!r} already.",
-                    hint="Choose another name.",
-                )
-            for other in tx.execute(select(repositories)):
-                if _overlap(other.storage_namespace, info.storage_namespace):
-                    raise AlreadyExists(
-                        ErrorKind.NAMESPACE_IN_USE,
-                        f"The storage namespace {info.storage_namespace} overlaps {other.storage_namespace}, "
-                        f"which the repository {other.name!r} owns.",
-                        hint="Choose a storage namespace of its own.",
-                    )
-            tx.execute(
-                repositories.insert().values(
-                    id=info.id,
-                    name=info.name,
-                    storage_namespace=info.storage_namespace,
-                    default_branch=info.default_branch,
-                    created=info.created,
-                )
+    @writes
+    def create_repository(
+        self, tx: Connection, info: RepositoryInfo, first_commit: CommitId, actor: str
+    ) -> BranchState:
+        self.db.backend.lock_namespaces(tx)
+        if tx.execute(select(repositories.c.id).where(repositories.c.name == info.name)).first():
+            raise AlreadyExists(
+                ErrorKind.REPOSITORY_EXISTS,
+                f"There is a repository {info.name!r} already.",
+                hint="Choose another name.",
             )
-            return _insert_branch(tx, info.id, info.default_branch, first_commit, actor)
+        for other in tx.execute(select(repositories)):
+            if _overlap(other.storage_namespace, info.storage_namespace):
+                raise AlreadyExists(
+                    ErrorKind.NAMESPACE_IN_USE,
+                    f"The storage namespace {info.storage_namespace} overlaps {other.storage_namespace}, "
+                    f"which the repository {other.name!r} owns.",
+                    hint="Choose a storage namespace of its own.",
+                )
+        tx.execute(
+            repositories.insert().values(
+                id=info.id,
+                name=info.name,
+                storage_namespace=info.storage_namespace,
+                default_branch=info.default_branch,
+                created=info.created,
+            )
+        )
+        return _insert_branch(tx, info.id, info.default_branch, first_commit, actor)
 
     def get_repository(self, name: RepositoryName) -> RepositoryInfo:
-        with self.db.read() as tx:
-            row = tx.execute(select(repositories).where(repositories.c.name == name)).first()
+        row = self.db.row(_REPOSITORY, name=name)
         if row is None:
             raise _repository_not_found(name)
         return repository_of(row)
 
     def list_repositories(self, prefix: str, after: str, limit: int) -> list[RepositoryInfo]:
-        with self.db.read() as tx:
-            return [repository_of(row) for row in tx.execute(_listing(repositories, prefix, after, limit))]
+        rows = self.db.rows(_REPOSITORIES, prefix=prefix, end=prefix + END, after=after, limit=limit)
+        return [repository_of(row) for row in rows]
 
-    def delete_repository(self, name: RepositoryName) -> None:
-        with self.db.write() as tx:
-            row = tx.execute(select(repositories.c.id).where(repositories.c.name == name)).first()
-            if row is None:
-                raise _repository_not_found(name)
-            for branch in tx.execute(select(branches).where(branches.c.repository == row.id)):
-                _drop_tokens(tx, branch_of(branch).tokens)
-            tx.execute(delete(repositories).where(repositories.c.id == row.id))
+    @writes
+    def delete_repository(self, tx: Connection, name: RepositoryName) -> None:
+        row = tx.execute(select(repositories.c.id).where(repositories.c.name == name)).first()
+        if row is None:
+            raise _repository_not_found(name)
+        self.db.backend.lock_repository(tx, row.id, exclusive=True)
+        for branch in tx.execute(select(branches).where(branches.c.repository == row.id)):
+            _drop_tokens(tx, branch_of(branch).tokens)
+        tx.execute(delete(repositories).where(repositories.c.id == row.id))
 
     # -- branches -----------------------------------------------------------------------------------------------------
 
-    def create_branch(self, repo: RepositoryId, name: BranchName, commit: CommitId, actor: str) -> BranchState:
-        with self.db.write() as tx:
-            if _is_taken(tx, repo, name):
-                raise AlreadyExists(
-                    ErrorKind.BRANCH_EXISTS,
-                    f"There is a branch or tag {name!r} already.",
-                    hint="Choose another name, or delete it first.",
-                )
-            try:
-                return _insert_branch(tx, repo, name, commit, actor)
-            except IntegrityError as error:
-                raise AlreadyExists(
-                    ErrorKind.BRANCH_EXISTS, f"There is a branch {name!r} already.", hint="Choose another name."
-                ) from error
+    @writes
+    def create_branch(
+        self, tx: Connection, repo: RepositoryId, name: BranchName, commit: CommitId, actor: str
+    ) -> BranchState:
+        self.db.backend.lock_branch(tx, repo, name, exclusive=True)
+        if _is_taken(tx, repo, name):
+            raise AlreadyExists(
+                ErrorKind.BRANCH_EXISTS,
+                f"There is a branch or tag {name!r} already.",
+                hint="Choose another name, or delete it first.",
+            )
+        return _insert_branch(tx, repo, name, commit, actor)
 
     def get_branch(self, repo: RepositoryId, name: BranchName) -> BranchState | None:
-        with self.db.read() as tx:
-            return branch_row(tx, repo, name)
+        row = self.db.row(_BRANCH, repo=repo, name=name)
+        return None if row is None else branch_of(row)
 
     def list_branches(self, repo: RepositoryId, prefix: str, after: str, limit: int) -> list[BranchState]:
-        query = _listing(branches, prefix, after, limit).where(branches.c.repository == repo)
-        with self.db.read() as tx:
-            return [branch_of(row) for row in tx.execute(query)]
+        rows = self.db.rows(_BRANCHES, repo=repo, prefix=prefix, end=prefix + END, after=after, limit=limit)
+        return [branch_of(row) for row in rows]
 
-    def delete_branch(self, repo: RepositoryId, name: BranchName, actor: str) -> int | None:
-        with self.db.write() as tx:
-            state = branch_row(tx, repo, name, lock="exclusive")
-            if state is None:
-                return None
-            _drop_tokens(tx, state.tokens)
-            tx.execute(delete(branches).where(branches.c.repository == repo, branches.c.name == name))
-            return _log_move(tx, repo, RefMove("branch", name, None, state.sequence + 1, now(), actor, "deleted"))
+    @writes
+    def delete_branch(self, tx: Connection, repo: RepositoryId, name: BranchName, actor: str) -> int | None:
+        state = locked_branch(self.db, tx, repo, name, exclusive=True)
+        if state is None:
+            return None
+        _drop_tokens(tx, state.tokens)
+        tx.execute(delete(branches).where(branches.c.repository == repo, branches.c.name == name))
+        return _log_move(tx, repo, RefMove("branch", name, None, state.sequence + 1, now(), actor, "deleted"))
 
+    @writes
     def move_branch(
         self,
+        tx: Connection,
         repo: RepositoryId,
         expected: BranchState,
         commit: CommitId,
@@ -125,128 +173,98 @@ class RefRows:
         actor: str,
         reason: str,
     ) -> BranchState | None:
-        with self.db.write() as tx:
-            state = branch_row(tx, repo, expected.name, lock="exclusive")
-            if state is None or state.commit != expected.commit or not set(drop) <= set(state.sealed):
+        state = locked_branch(self.db, tx, repo, expected.name, exclusive=True)
+        if state is None or state.commit != expected.commit or not set(drop) <= set(state.sealed):
+            return None
+        kept = tuple(token for token in state.sealed if token not in drop)
+        if clean:
+            left = select(staged.c.path).where(staged.c.token.in_((state.staging, *kept))).limit(1)
+            if tx.execute(left).first():
                 return None
-            kept = tuple(token for token in state.sealed if token not in drop)
-            if clean:
-                left = select(staged.c.path).where(staged.c.token.in_((state.staging, *kept))).limit(1)
-                if tx.execute(left).first():
-                    return None
-            _drop_tokens(tx, drop)
-            sequence = state.sequence + 1
-            tx.execute(
-                update(branches)
-                .where(branches.c.repository == repo, branches.c.name == expected.name)
-                .values(commit_id=commit, sealed=sealed_text(kept), sequence=sequence)
-            )
-            _log_move(tx, repo, RefMove("branch", expected.name, commit, sequence, now(), actor, reason))
-            return BranchState(expected.name, commit, state.staging, kept, sequence)
+        _drop_tokens(tx, drop)
+        sequence = state.sequence + 1
+        tx.execute(
+            update(branches)
+            .where(branches.c.repository == repo, branches.c.name == expected.name)
+            .values(commit_id=commit, sealed=sealed_text(kept), sequence=sequence)
+        )
+        _log_move(tx, repo, RefMove("branch", expected.name, commit, sequence, now(), actor, reason))
+        return BranchState(expected.name, commit, state.staging, kept, sequence)
 
-    def seal(self, repo: RepositoryId, name: BranchName) -> BranchState | None:
-        with self.db.write() as tx:
-            state = branch_row(tx, repo, name, lock="exclusive")
-            if state is None:
-                return None
-            fresh, sealed = StagingToken(new_id()), state.tokens
-            tx.execute(
-                update(branches)
-                .where(branches.c.repository == repo, branches.c.name == name)
-                .values(staging=fresh, sealed=sealed_text(sealed))
-            )
-            return BranchState(name, state.commit, fresh, sealed, state.sequence)
+    @writes
+    def seal(self, tx: Connection, repo: RepositoryId, name: BranchName) -> BranchState | None:
+        state = locked_branch(self.db, tx, repo, name, exclusive=True)
+        if state is None:
+            return None
+        fresh, sealed = StagingToken(new_id()), state.tokens
+        tx.execute(
+            update(branches)
+            .where(branches.c.repository == repo, branches.c.name == name)
+            .values(staging=fresh, sealed=sealed_text(sealed))
+        )
+        return BranchState(name, state.commit, fresh, sealed, state.sequence)
 
     # -- tags ---------------------------------------------------------------------------------------------------------
 
-    def create_tag(self, repo: RepositoryId, name: TagName, commit: CommitId, actor: str) -> Tag:
-        with self.db.write() as tx:
-            if _is_taken(tx, repo, name):
-                raise AlreadyExists(
-                    ErrorKind.TAG_EXISTS,
-                    f"There is a tag or branch {name!r} already.",
-                    hint="Choose another name; a tag never moves.",
-                )
-            tx.execute(tags.insert().values(repository=repo, name=name, commit_id=commit))
-            sequence = _last_sequence(tx, repo, "tag", name) + 1
-            _log_move(tx, repo, RefMove("tag", name, commit, sequence, now(), actor, "created"))
-            return Tag(name, commit)
+    @writes
+    def create_tag(self, tx: Connection, repo: RepositoryId, name: TagName, commit: CommitId, actor: str) -> Tag:
+        self.db.backend.lock_branch(tx, repo, BranchName(name), exclusive=True)  # a name is a branch's or a tag's
+        if _is_taken(tx, repo, name):
+            raise AlreadyExists(
+                ErrorKind.TAG_EXISTS,
+                f"There is a tag or branch {name!r} already.",
+                hint="Choose another name; a tag never moves.",
+            )
+        tx.execute(tags.insert().values(repository=repo, name=name, commit_id=commit))
+        sequence = _last_sequence(tx, repo, "tag", name) + 1
+        _log_move(tx, repo, RefMove("tag", name, commit, sequence, now(), actor, "created"))
+        return Tag(name, commit)
 
     def get_tag(self, repo: RepositoryId, name: TagName) -> Tag | None:
-        with self.db.read() as tx:
-            row = tx.execute(select(tags).where(tags.c.repository == repo, tags.c.name == name)).first()
+        row = self.db.row(_TAG, repo=repo, name=name)
         return None if row is None else Tag(TagName(row.name), CommitId(row.commit_id))
 
     def list_tags(self, repo: RepositoryId, prefix: str, after: str, limit: int) -> list[Tag]:
-        query = _listing(tags, prefix, after, limit).where(tags.c.repository == repo)
-        with self.db.read() as tx:
-            return [Tag(TagName(row.name), CommitId(row.commit_id)) for row in tx.execute(query)]
+        rows = self.db.rows(_TAGS, repo=repo, prefix=prefix, end=prefix + END, after=after, limit=limit)
+        return [Tag(TagName(row.name), CommitId(row.commit_id)) for row in rows]
 
-    def delete_tag(self, repo: RepositoryId, name: TagName, actor: str) -> bool:
-        with self.db.write() as tx:
-            gone = tx.execute(delete(tags).where(tags.c.repository == repo, tags.c.name == name)).rowcount == 1
-            if gone:
-                sequence = _last_sequence(tx, repo, "tag", name) + 1
-                _log_move(tx, repo, RefMove("tag", name, None, sequence, now(), actor, "deleted"))
-            return gone
+    @writes
+    def delete_tag(self, tx: Connection, repo: RepositoryId, name: TagName, actor: str) -> bool:
+        self.db.backend.lock_branch(tx, repo, BranchName(name), exclusive=True)
+        gone = tx.execute(delete(tags).where(tags.c.repository == repo, tags.c.name == name)).rowcount == 1
+        if gone:
+            sequence = _last_sequence(tx, repo, "tag", name) + 1
+            _log_move(tx, repo, RefMove("tag", name, None, sequence, now(), actor, "deleted"))
+        return gone
 
     # -- the commit index and the ref log -----------------------------------------------------------------------------
 
-    def add_commit(self, repo: RepositoryId, commit: CommitId, created: int) -> None:
-        with self.db.write() as tx:
-            known = select(commits.c.id).where(commits.c.repository == repo, commits.c.id == commit)
-            if tx.execute(known).first() is None:
-                tx.execute(commits.insert().values(repository=repo, id=commit, created=created))
+    @writes
+    def add_commit(self, tx: Connection, repo: RepositoryId, commit: CommitId, created: int) -> None:
+        row = self.db.insert(commits).values(repository=repo, id=commit, created=created)
+        tx.execute(row.on_conflict_do_nothing())
 
     def commits_by_prefix(self, repo: RepositoryId, prefix: str, limit: int) -> list[CommitId]:
-        query = (
-            select(commits.c.id)
-            .where(commits.c.repository == repo, commits.c.id >= prefix, commits.c.id < prefix + "g")
-            .order_by(commits.c.id)
-            .limit(limit)
-        )
-        with self.db.read() as tx:
-            return [CommitId(row.id) for row in tx.execute(query)]
+        rows = self.db.rows(_COMMITS, repo=repo, prefix=prefix, end=prefix + "g", limit=limit)
+        return [CommitId(row.id) for row in rows]
 
     def ref_move_at(self, repo: RepositoryId, branch: BranchName, at: int) -> RefMove | None:
-        query = (
-            select(ref_moves)
-            .where(
-                ref_moves.c.repository == repo,
-                ref_moves.c.kind == "branch",
-                ref_moves.c.name == branch,
-                ref_moves.c.at <= at,
-            )
-            .order_by(ref_moves.c.sequence.desc())
-            .limit(1)
-        )
-        with self.db.read() as tx:
-            row = tx.execute(query).first()
+        row = self.db.row(_MOVE_AT, repo=repo, name=branch, at=at)
         return None if row is None else _move_of(row)
 
     def ref_moves(self, repo: RepositoryId, name: str, limit: int) -> list[RefMove]:
-        query = (
-            select(ref_moves)
-            .where(ref_moves.c.repository == repo, ref_moves.c.name == name)
-            .order_by(ref_moves.c.row.desc())
-            .limit(limit)
-        )
-        with self.db.read() as tx:
-            return [_move_of(row) for row in tx.execute(query)]
+        return [_move_of(row) for row in self.db.rows(_MOVES, repo=repo, name=name, limit=limit)]
 
     def newest_moves(self, repo: RepositoryId, limit: int) -> list[RefMove]:
-        query = select(ref_moves).where(ref_moves.c.repository == repo).order_by(ref_moves.c.row.desc()).limit(limit)
-        with self.db.read() as tx:
-            return [_move_of(row) for row in tx.execute(query)]
+        return [_move_of(row) for row in self.db.rows(_NEWEST_MOVES, repo=repo, limit=limit)]
 
 
-def branch_row(tx: Connection, repo: RepositoryId, name: BranchName, *, lock: str | None = None) -> BranchState | None:
-    """Reads a branch; `lock` "shared" or "exclusive" holds its row until the transaction ends (SQLite's write
-    transactions hold the whole database already)."""
-    query = select(branches).where(branches.c.repository == repo, branches.c.name == name)
-    if lock is not None:
-        query = query.with_for_update(read=lock == "shared")
-    row = tx.execute(query).first()
+def locked_branch(
+    db: Database, tx: Connection, repo: RepositoryId, name: BranchName, *, exclusive: bool
+) -> BranchState | None:
+    """Reads a branch, held until the transaction ends: exclusively, or shared with other writers of its staging."""
+    db.backend.lock_branch(tx, repo, name, exclusive=exclusive)
+    row = tx.execute(select(branches).where(branches.c.repository == repo, branches.c.name == name)).first()
     return None if row is None else branch_of(row)
 
 
@@ -300,13 +318,6 @@ def _move_of(row: Any) -> RefMove:
 def _drop_tokens(tx: Connection, tokens: Sequence[StagingToken]) -> None:
     if tokens:
         tx.execute(delete(staged).where(staged.c.token.in_(tokens)))
-
-
-def _listing(table: Table, prefix: str, after: str, limit: int) -> Select[Any]:
-    query = select(table).where(table.c.name > after) if after else select(table)
-    if prefix:
-        query = query.where(table.c.name >= prefix, table.c.name < prefix + "\U0010ffff")
-    return query.order_by(table.c.name).limit(limit)
 
 
 def _overlap(one: str, other: str) -> bool:

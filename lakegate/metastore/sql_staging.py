@@ -5,21 +5,59 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from heapq import merge
-from importlib import import_module
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, delete, or_, select
 
 from lakegate.errors import ErrorKind, NotFound
 from lakegate.ids import BranchName, RepositoryId, StagingToken, UploadId, new_id
-from lakegate.metastore.database import Database
+from lakegate.metastore.database import Database, writes
 from lakegate.metastore.protocol import BranchState, Expect, StagedChange, StagedRow
-from lakegate.metastore.rows import staged_of, staged_values, text_of
-from lakegate.metastore.schema import parts, staged, uploads
-from lakegate.metastore.sql_refs import branch_row
+from lakegate.metastore.rows import branch_of, staged_of, staged_values, text_of
+from lakegate.metastore.schema import branches, parts, staged, uploads
+from lakegate.metastore.sql_refs import END, locked_branch
 from lakegate.model import Part, Upload
 
-_END = "\U0010ffff"
+_REPO: BindParameter[str] = bindparam("repo")
+_TOKEN: BindParameter[str] = bindparam("token")
+_UPLOAD_ID: BindParameter[str] = bindparam("upload")
+
+# A branch and what its newest token stages at a path, as of one instant.
+_BRANCH_WITH_ROW = (
+    select(branches, *(column.label(f"staged_{column.name}") for column in staged.c))
+    .join_from(
+        branches, staged, (staged.c.token == branches.c.staging) & (staged.c.path == bindparam("path")), isouter=True
+    )
+    .where(branches.c.repository == _REPO, branches.c.name == bindparam("name"))
+)
+_ROW = select(staged).where(staged.c.token == _TOKEN, staged.c.path == bindparam("path"))
+_ROWS = (
+    select(staged)
+    .where(staged.c.token == _TOKEN, staged.c.path > bindparam("after"))
+    .where(staged.c.path >= bindparam("prefix"), staged.c.path < bindparam("end"))
+    .order_by(staged.c.path)
+    .limit(bindparam("limit"))
+)
+_UPLOAD = select(uploads).where(uploads.c.repository == _REPO, uploads.c.id == _UPLOAD_ID)
+_UPLOADS = (
+    select(uploads)
+    .where(uploads.c.repository == _REPO, uploads.c.branch == bindparam("branch"))
+    .where(uploads.c.path >= bindparam("prefix"), uploads.c.path < bindparam("end"))
+    .where(
+        or_(
+            uploads.c.path > bindparam("path"),
+            (uploads.c.path == bindparam("path")) & (uploads.c.id > _UPLOAD_ID),
+        )
+    )
+    .order_by(uploads.c.path, uploads.c.id)
+    .limit(bindparam("limit"))
+)
+_PARTS = (
+    select(parts)
+    .where(parts.c.repository == _REPO, parts.c.upload == _UPLOAD_ID, parts.c.number > bindparam("after"))
+    .order_by(parts.c.number)
+    .limit(bindparam("limit"))
+)
 
 
 class StagingRows:
@@ -27,8 +65,10 @@ class StagingRows:
 
     db: Database
 
+    @writes
     def stage(
         self,
+        tx: Connection,
         repo: RepositoryId,
         branch: BranchName,
         changes: Sequence[StagedChange],
@@ -38,41 +78,54 @@ class StagingRows:
     ) -> BranchState | None:
         # What is decided on rows that are not there yet has no row to lock: it keeps all other writers out.
         decided = expected is not None or any(change.expect is not Expect.ANYTHING for change in changes)
-        with self.db.write() as tx:
-            state = branch_row(tx, repo, branch, lock="exclusive" if decided else "shared")
-            if state is None:
-                raise _branch_not_found(branch)
-            if expected is not None and (state.commit, state.tokens) != (expected.commit, expected.tokens):
-                return None
-            for change in changes:
-                if change.expect is Expect.ANYTHING:
-                    continue
-                row = _newest(tx, state.tokens, change.path)
-                if change.expect is Expect.NOT_STAGED:
-                    if row is not None:
-                        return None
-                elif row is None or row.write_id != change.expect:
+        state = locked_branch(self.db, tx, repo, branch, exclusive=decided)
+        if state is None:
+            raise _branch_not_found(branch)
+        if expected is not None and (state.commit, state.tokens) != (expected.commit, expected.tokens):
+            return None
+        for change in changes:
+            if change.expect is Expect.ANYTHING:
+                continue
+            row = _newest(tx, state.tokens, change.path)
+            if change.expect is Expect.NOT_STAGED:
+                if row is not None:
                     return None
-            if closes is not None and not _close_upload(tx, repo, closes):
+            elif row is None or row.write_id != change.expect:
                 return None
-            if changes:
-                _upsert(tx, state.staging, changes)
-            return state
+        if closes is not None and not _close_upload(tx, repo, closes):
+            return None
+        if changes:
+            self._upsert(tx, state.staging, changes)
+        return state
 
     def staged_row(self, repo: RepositoryId, branch: BranchName, path: str) -> tuple[BranchState, StagedRow | None]:
-        with self.db.read() as tx:
-            state = branch_row(tx, repo, branch)
-            if state is None:
+        while True:
+            found = self.db.row(_BRANCH_WITH_ROW, repo=repo, name=branch, path=path)
+            if found is None:
                 raise _branch_not_found(branch)
-            return state, _newest(tx, state.tokens, path)
+            state = branch_of(found)
+            if found.staged_token is not None:
+                return state, staged_of(_Staged(found))
+            for token in state.sealed:
+                row = self.db.row(_ROW, token=token, path=path)
+                if row is not None:
+                    return state, staged_of(row)
+            if not state.sealed:
+                return state, None
+            # Nothing there: or a commit took it between the queries, and the path is to be read from that commit.
+            again = self.db.row(_BRANCH_WITH_ROW, repo=repo, name=branch, path=path)
+            if again is not None and again.staged_token is None and branch_of(again) == state:
+                return state, None
 
     def staged_rows(
         self, tokens: Sequence[StagingToken], prefix: str = "", after: str = "", limit: int = 1000
     ) -> list[StagedRow]:
         found: list[StagedRow] = []
-        with self.db.read() as tx:
-            # Newest token first: of equal paths, merge() yields the one of the earlier list first.
-            pages = [_page(tx, token, prefix, after, limit) for token in tokens]
+        # Newest token first: of equal paths, merge() yields the one of the earlier list first.
+        pages = [
+            map(staged_of, self.db.rows(_ROWS, token=token, prefix=prefix, end=prefix + END, after=after, limit=limit))
+            for token in tokens
+        ]
         for row in merge(*pages, key=lambda row: row.path):
             if found and found[-1].path == row.path:
                 continue
@@ -81,93 +134,110 @@ class StagingRows:
             found.append(row)
         return found
 
+    @writes
     def unstage(
-        self, repo: RepositoryId, branch: BranchName, *, path: str | None = None, prefix: str | None = None
+        self,
+        tx: Connection,
+        repo: RepositoryId,
+        branch: BranchName,
+        *,
+        path: str | None = None,
+        prefix: str | None = None,
     ) -> int:
-        with self.db.write() as tx:
-            state = branch_row(tx, repo, branch, lock="exclusive")
-            if state is None:
-                raise _branch_not_found(branch)
-            where: list[ColumnElement[bool]] = [staged.c.token.in_(state.tokens)]
-            if path is not None:
-                where.append(staged.c.path == path)
-            elif prefix:
-                where += [staged.c.path >= prefix, staged.c.path < prefix + _END]
-            paths = tx.execute(select(staged.c.path).where(*where).distinct()).all()
-            tx.execute(delete(staged).where(*where))
-            return len(paths)
+        state = locked_branch(self.db, tx, repo, branch, exclusive=True)
+        if state is None:
+            raise _branch_not_found(branch)
+        where: list[ColumnElement[bool]] = [staged.c.token.in_(state.tokens)]
+        if path is not None:
+            where.append(staged.c.path == path)
+        elif prefix:
+            where += [staged.c.path >= prefix, staged.c.path < prefix + END]
+        paths = tx.execute(select(staged.c.path).where(*where).distinct()).all()
+        tx.execute(delete(staged).where(*where))
+        return len(paths)
+
+    def _upsert(self, tx: Connection, token: StagingToken, changes: Sequence[StagedChange]) -> None:
+        # The last write to a path wins, as it would one by one.
+        rows = {change.path: staged_values(token, change.path, change.entry, new_id()) for change in changes}
+        insert = self.db.insert(staged)
+        replaced = {column.name: insert.excluded[column.name] for column in staged.c if not column.primary_key}
+        tx.execute(insert.on_conflict_do_update(index_elements=["token", "path"], set_=replaced), list(rows.values()))
 
     # -- multipart uploads --------------------------------------------------------------------------------------------
 
-    def create_upload(self, repo: RepositoryId, upload: Upload) -> None:
-        with self.db.write() as tx:
-            tx.execute(
-                uploads.insert().values(
-                    repository=repo,
-                    id=upload.id,
-                    branch=upload.branch,
-                    path=upload.path,
-                    created=upload.created,
-                    content_type=upload.content_type,
-                    metadata=text_of(upload.metadata),
-                    headers=text_of(upload.headers),
-                )
+    @writes
+    def create_upload(self, tx: Connection, repo: RepositoryId, upload: Upload) -> None:
+        tx.execute(
+            uploads.insert().values(
+                repository=repo,
+                id=upload.id,
+                branch=upload.branch,
+                path=upload.path,
+                created=upload.created,
+                content_type=upload.content_type,
+                metadata=text_of(upload.metadata),
+                headers=text_of(upload.headers),
             )
+        )
 
     def get_upload(self, repo: RepositoryId, upload: UploadId) -> Upload | None:
-        query = select(uploads).where(uploads.c.repository == repo, uploads.c.id == upload)
-        with self.db.read() as tx:
-            row = tx.execute(query).first()
+        row = self.db.row(_UPLOAD, repo=repo, upload=upload)
         return None if row is None else _upload_of(row)
 
     def list_uploads(self, repo: RepositoryId, branch: BranchName, prefix: str, after: str, limit: int) -> list[Upload]:
         path, _, upload = after.partition("\n")
-        query = select(uploads).where(uploads.c.repository == repo, uploads.c.branch == branch)
-        if prefix:
-            query = query.where(uploads.c.path >= prefix, uploads.c.path < prefix + _END)
-        if after:
-            query = query.where((uploads.c.path > path) | ((uploads.c.path == path) & (uploads.c.id > upload)))
-        with self.db.read() as tx:
-            rows = tx.execute(query.order_by(uploads.c.path, uploads.c.id).limit(limit))
-            return [_upload_of(row) for row in rows]
+        rows = self.db.rows(
+            _UPLOADS,
+            repo=repo,
+            branch=branch,
+            prefix=prefix,
+            end=prefix + END,
+            path=path,
+            upload=upload,
+            limit=limit,
+        )
+        return [_upload_of(row) for row in rows]
 
-    def put_part(self, repo: RepositoryId, upload: UploadId, part: Part) -> bool:
-        with self.db.write() as tx:
-            owner = select(uploads.c.id).where(uploads.c.repository == repo, uploads.c.id == upload)
-            if tx.execute(owner.with_for_update(read=True)).first() is None:
-                return False
-            here = (parts.c.repository == repo, parts.c.upload == upload, parts.c.number == part.number)
-            tx.execute(delete(parts).where(*here))
-            tx.execute(
-                parts.insert().values(
-                    repository=repo,
-                    upload=upload,
-                    number=part.number,
-                    address=part.address,
-                    size=part.size,
-                    etag=part.etag,
-                    created=part.created,
-                    checksums=text_of(part.checksums),
-                )
+    @writes
+    def put_part(self, tx: Connection, repo: RepositoryId, upload: UploadId, part: Part) -> bool:
+        owner = select(uploads.c.id).where(uploads.c.repository == repo, uploads.c.id == upload)
+        if tx.execute(owner.with_for_update(read=True)).first() is None:
+            return False
+        here = (parts.c.repository == repo, parts.c.upload == upload, parts.c.number == part.number)
+        tx.execute(delete(parts).where(*here))
+        tx.execute(
+            parts.insert().values(
+                repository=repo,
+                upload=upload,
+                number=part.number,
+                address=part.address,
+                size=part.size,
+                etag=part.etag,
+                created=part.created,
+                checksums=text_of(part.checksums),
             )
-            return True
+        )
+        return True
 
     def list_parts(self, repo: RepositoryId, upload: UploadId, after: int, limit: int) -> list[Part]:
-        query = (
-            select(parts)
-            .where(parts.c.repository == repo, parts.c.upload == upload, parts.c.number > after)
-            .order_by(parts.c.number)
-            .limit(limit)
-        )
-        with self.db.read() as tx:
-            return [
-                Part(row.number, row.address, row.size, row.etag, row.created, json.loads(row.checksums))
-                for row in tx.execute(query)
-            ]
+        return [
+            Part(row.number, row.address, row.size, row.etag, row.created, json.loads(row.checksums))
+            for row in self.db.rows(_PARTS, repo=repo, upload=upload, after=after, limit=limit)
+        ]
 
-    def delete_upload(self, repo: RepositoryId, upload: UploadId) -> bool:
-        with self.db.write() as tx:
-            return _close_upload(tx, repo, upload)
+    @writes
+    def delete_upload(self, tx: Connection, repo: RepositoryId, upload: UploadId) -> bool:
+        return _close_upload(tx, repo, upload)
+
+
+class _Staged:
+    """The staged half of a row that joins a branch and its staged path."""
+
+    def __init__(self, row: Any) -> None:
+        self._row = row
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._row, f"staged_{name}")
 
 
 def _newest(tx: Connection, tokens: Sequence[StagingToken], path: str) -> StagedRow | None:
@@ -180,29 +250,6 @@ def _close_upload(tx: Connection, repo: RepositoryId, upload: UploadId) -> bool:
     gone = tx.execute(delete(uploads).where(uploads.c.repository == repo, uploads.c.id == upload)).rowcount == 1
     tx.execute(delete(parts).where(parts.c.repository == repo, parts.c.upload == upload))
     return gone
-
-
-def _page(tx: Connection, token: StagingToken, prefix: str, after: str, limit: int) -> list[StagedRow]:
-    query = select(staged).where(staged.c.token == token)
-    if prefix:
-        query = query.where(staged.c.path >= prefix, staged.c.path < prefix + _END)
-    if after:
-        query = query.where(staged.c.path > after)
-    return [staged_of(row) for row in tx.execute(query.order_by(staged.c.path).limit(limit))]
-
-
-def _upsert(tx: Connection, token: StagingToken, changes: Sequence[StagedChange]) -> None:
-    # The last write to a path wins, as it would one by one.
-    rows = {change.path: staged_values(token, change.path, change.entry, new_id()) for change in changes}
-    insert = _insert(tx.dialect.name)
-    replaced = {column.name: insert.excluded[column.name] for column in staged.c if not column.primary_key}
-    tx.execute(insert.on_conflict_do_update(index_elements=["token", "path"], set_=replaced), list(rows.values()))
-
-
-def _insert(dialect: str) -> Any:
-    """The dialect's own insert into `staged`, which knows ON CONFLICT; the other dialect is not imported."""
-    module = import_module(f"sqlalchemy.dialects.{'postgresql' if dialect == 'postgresql' else 'sqlite'}")
-    return module.insert(staged)
 
 
 def _upload_of(row: Any) -> Upload:

@@ -285,11 +285,8 @@ def test_a_key_can_be_given_a_new_secret(meta: MetaStore) -> None:
     assert meta.list_keys("admin") == [KeyRecord("LG1", "admin", b"new", 2)]
 
 
-def test_a_locked_database_is_said_to_be_locked(
-    meta: MetaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lakegate.metastore.database._BUSY_SECONDS", 0.05)
-    store = SqlMetaStore(f"sqlite:///{tmp_path}/lake.db")
+def test_a_locked_database_is_said_to_be_locked(meta: MetaStore, tmp_path: Path) -> None:
+    store = SqlMetaStore(f"sqlite:///{tmp_path}/lake.db", busy_seconds=0.05)
     other = sqlite3.connect(tmp_path / "lake.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable) as caught:
@@ -308,7 +305,7 @@ def test_a_newer_schema_and_a_missing_lake_are_refused(tmp_path: Path) -> None:
     assert missing.value.kind is ErrorKind.LAKE_NOT_FOUND
     SqlMetaStore(url, create=True).close()
     with sqlite3.connect(tmp_path / "lake.db") as raw:
-        raw.execute("UPDATE lake SET schema_version = 99")
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
     raw.close()
     with pytest.raises(Refused) as newer:
         SqlMetaStore(url)

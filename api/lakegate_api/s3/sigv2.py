@@ -18,10 +18,34 @@ from lakegate_api.s3.sigv4 import MAX_SKEW_SECONDS, expired, mismatch, skewed
 
 # Query parameters that are part of what is signed.
 _SIGNED_PARAMETERS = frozenset(
-    "accelerate acl cors delete lifecycle location logging notification partNumber policy requestPayment "
-    "response-cache-control response-content-disposition response-content-encoding response-content-language "
-    "response-content-type response-expires restore tagging torrent uploadId uploads versionId versioning versions "
-    "website".split()
+    [
+        "accelerate",
+        "acl",
+        "cors",
+        "delete",
+        "lifecycle",
+        "location",
+        "logging",
+        "notification",
+        "partNumber",
+        "policy",
+        "requestPayment",
+        "response-cache-control",
+        "response-content-disposition",
+        "response-content-encoding",
+        "response-content-language",
+        "response-content-type",
+        "response-expires",
+        "restore",
+        "tagging",
+        "torrent",
+        "uploadId",
+        "uploads",
+        "versionId",
+        "versioning",
+        "versions",
+        "website",
+    ]
 )
 
 
@@ -81,6 +105,8 @@ class SigV2:
 
 def _parameters(raw_query: str) -> str:
     parts = [
-        f"{name}={value}" if value else name for name, value in sorted(query_pairs(raw_query)) if name in _SIGNED_PARAMETERS
+        f"{name}={value}" if value else name
+        for name, value in sorted(query_pairs(raw_query))
+        if name in _SIGNED_PARAMETERS
     ]
     return "?" + "&".join(parts) if parts else ""

@@ -182,8 +182,10 @@ def require_signed(headers: Mapping[str, str], names: list[str], *, presigned: b
     """Refuses requests whose signature leaves out a header that changes what is done: whoever holds a presigned URL
     could add a copy source to it."""
     if "host" not in names:
-        raise _bad_query("The signature must cover the host header.") if presigned else _malformed(
-            "The signature must cover the host header."
+        raise (
+            _bad_query("The signature must cover the host header.")
+            if presigned
+            else _malformed("The signature must cover the host header.")
         )
     for name in headers:
         if name.startswith("x-amz-") and name not in names and not (presigned and name == "x-amz-content-sha256"):

@@ -3,32 +3,22 @@ makes it. No data file is written; published versions stand as they are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from lakegate import __version__, tree
 from lakegate.context import RepositoryContext
-from lakegate.errors import ErrorKind, Refused
-from lakegate.format.canonical import parse_json
-from lakegate.format.kinds import FILES
-from lakegate.model import FileEntry, Protocol, TableVersion
-from lakegate.tables.delta.actions import num_records, sorted_json, vector_id
+from lakegate.model import Protocol, TableVersion
 from lakegate.tables.delta.faults import feature_unknown, log_invalid
 from lakegate.tables.delta.log import commit_path
 from lakegate.tables.delta.protocol import is_enabled
 from lakegate.tables.delta.upgrade import (
-    ICT_ENABLED,
-    ICT_FEATURE,
     protocol_action,
-    restored_metadata,
-    turn_on_timestamps,
     united,
     unknown_features,
 )
-from lakegate.tables.deletion_vectors import parse_descriptor, vector_file
 
 ROW_TRACKING = "delta.rowTracking"
 _HINT = "Restore the table with a client that knows it, or roll back in the mode `exact`, which puts the old log back."
