@@ -92,6 +92,9 @@ class ErrorKind(StrEnum):
     DELTA_LOG_INVALID = "delta_log_invalid"
     DELTA_PATH_FORBIDDEN = "delta_path_forbidden"
     DELTA_FEATURE_UNKNOWN = "delta_feature_unknown"
+    DELTA_APPEND_ONLY = "delta_append_only"
+    DELTA_FILE_MISSING = "delta_file_missing"
+    DELTA_FILE_CHANGED = "delta_file_changed"
     # merges
     MERGE_CONFLICT = "merge_conflict"
     # access

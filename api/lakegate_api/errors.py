@@ -90,12 +90,15 @@ ANSWERS: Mapping[ErrorKind, Answer] = MappingProxyType(
         # conditions
         K.PRECONDITION_FAILED: Answer(412, "PreconditionFailed"),
         K.NOT_MODIFIED: Answer(304, "NotModified"),
-        # Delta commits: 412 makes a client read again and retry, 403 shows it the reason
+        # Delta commits: 412 makes a client read again and retry, 403 shows it why; 409 refuses a rollback
         K.DELTA_VERSION_TAKEN: Answer(412, "PreconditionFailed"),
         K.DELTA_STALE_REMOVE: Answer(412, "PreconditionFailed"),
         K.DELTA_LOG_INVALID: Answer(403, "AccessDenied"),
         K.DELTA_PATH_FORBIDDEN: Answer(403, "AccessDenied"),
         K.DELTA_FEATURE_UNKNOWN: Answer(403, "AccessDenied"),
+        K.DELTA_APPEND_ONLY: Answer(409, "OperationAborted"),
+        K.DELTA_FILE_MISSING: Answer(409, "OperationAborted"),
+        K.DELTA_FILE_CHANGED: Answer(409, "OperationAborted"),
         # merges
         K.MERGE_CONFLICT: Answer(409, "OperationAborted"),
         # access

@@ -26,7 +26,7 @@ from lakegate.model import (
 from lakegate.ops.clean import require_clean, sealed_clean
 from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
 from lakegate.ops.diff import changes
-from lakegate.ops.forward import Change, forward_table
+from lakegate.ops.forward import Change, Heads, forward_table
 from lakegate.ops.placement import Placement, is_delta
 
 _TRIES = 20
@@ -185,24 +185,32 @@ class _Plan:
         return iter(parts)
 
     def _forward(self, now: TableVersion, then: TableVersion) -> Iterator[Change]:
-        if now.digest == then.digest:
-            note = "the content is the same"
-            self.report.tables.append(
-                TableChange(now.path, TableOutcome.UNCHANGED, now.version, now.version, note=note)
+        heads = Heads(self.head.objects_root, now, self._wanted.objects_root, then)
+        forward = forward_table(self._ctx, heads, dry_run=self._request.dry_run)
+        counts = forward.counts
+        note = f"the content of version {then.version}" if forward.version is not None else "the content is the same"
+        self.report.tables.append(
+            TableChange(
+                now.path,
+                TableOutcome.ROLLED_BACK if forward.version is not None else TableOutcome.UNCHANGED,
+                now.version,
+                forward.version if forward.version is not None else now.version,
+                counts.rows_added,
+                counts.rows_removed,
+                note=note,
             )
-            return iter(())
-        after = (now.version or 0) + 1
-        note = f"the content of version {then.version}"
-        self.report.tables.append(TableChange(now.path, TableOutcome.ROLLED_BACK, now.version, after, note=note))
-        if self._request.dry_run:
-            return iter(())
-        heads = self.head.objects_root, now, self._wanted.objects_root, then
-        return self._counted(forward_table(self._ctx, *heads).changes)
+        )
+        if self._request.dry_run and forward.version is not None:
+            self.report.added += 1  # the log commit, which a dry run does not write
+        return self._counted(forward.changes)
 
     def _counted(self, steps: Iterator[Change]) -> Iterator[Change]:
-        for step in steps:
-            self.report.added += 1
-            yield step
+        for path, entry in steps:
+            if tree.get(self._ctx.manifests.nodes, OBJECTS, self.head.objects_root, path) is None:
+                self.report.added += 1
+            else:
+                self.report.changed += 1
+            yield path, entry
 
     # -- everything else ----------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from lakegate.model import (
 )
 from lakegate.ops.conflicts import delta_conflict, partition_conflict
 from lakegate.ops.diff import changes
-from lakegate.ops.forward import forward_table
+from lakegate.ops.forward import Heads, forward_table
 from lakegate.ops.placement import Placement, in_log, is_delta, same_version
 from lakegate.tables.delta.log import is_log_commit
 
@@ -112,13 +112,19 @@ class TableMerge:
         if destination is None or self._goes_on(source, destination):
             report = TableChange(path, TableOutcome.TAKEN_SOURCE, before, source.version)
             return Decision(path, self._folder(path), report)
-        after = (destination.version or 0) + 1
-        note = f"the source's state (its version {source.version}) as the new version {after}"
-        report = TableChange(path, TableOutcome.TAKEN_SOURCE, before, after, note=note)
-        if self._dry_run:
-            return Decision(path, iter(()), report)
-        forward = forward_table(
-            self._ctx, self._sides.destination.objects_root, destination, self._sides.source.objects_root, source
+        heads = Heads(self._sides.destination.objects_root, destination, self._sides.source.objects_root, source)
+        forward = forward_table(self._ctx, heads, dry_run=self._dry_run)
+        if forward.version is None:
+            report = TableChange(path, TableOutcome.UNCHANGED, before, before, note="the content is the same")
+            return Decision(path, forward.changes, report)
+        report = TableChange(
+            path,
+            TableOutcome.TAKEN_SOURCE,
+            before,
+            forward.version,
+            forward.counts.rows_added,
+            forward.counts.rows_removed,
+            note=f"the source's state (its version {source.version}) as the new version {forward.version}",
         )
         return Decision(path, forward.changes, report)
 

@@ -11,7 +11,7 @@ from lakegate.errors import ErrorKind, NotFound
 from lakegate.format.kinds import TABLES
 from lakegate.ids import CommitId
 from lakegate.model import Commit, Manifest, TableFormat, TableHistoryItem, TableVersion
-from lakegate.tables.diff import file_counts
+from lakegate.tables.file_counts import file_counts
 from lakegate.tables.operations import new_versions, read_logged
 
 CREATED, CHANGED, DROPPED = "CREATED", "CHANGED", "DROPPED"

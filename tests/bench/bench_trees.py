@@ -93,7 +93,7 @@ class Bench:
         notes = json.loads(self._notes.read_text()) if self._notes.exists() else {}
         self._notes.write_text(json.dumps({**notes, name: root}))
 
-    # -- steps: each returns the work to be timed and by how many to divide ---------------------------------------------
+    # -- steps: each returns the work to be timed and by how many to divide --------------------------------------------
 
     def build(self) -> Work:
         return lambda: self.note(

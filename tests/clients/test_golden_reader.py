@@ -61,9 +61,12 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRepositor
 @pytest.fixture
 def unpacked(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     archive: Path = request.param
-    with archive.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
-        with tarfile.open(fileobj=stream, mode="r|") as content:
-            content.extractall(tmp_path, filter="data")
+    with (
+        archive.open("rb") as file,
+        zstandard.ZstdDecompressor().stream_reader(file) as stream,
+        tarfile.open(fileobj=stream, mode="r|") as content,
+    ):
+        content.extractall(tmp_path, filter="data")
     return tmp_path / name_of(archive)
 
 
@@ -100,9 +103,13 @@ def test_broken_tables_are_refused(repo: EmbeddedRepository, unpacked: Path) -> 
     branch = name[:60]
     repo.create_branch(branch, "main")
     head = repo.commit_of(branch).id
-    with pytest.raises(Refused) as caught:
+
+    def take_in() -> None:
         put_folder(repo, branch, unpacked / "delta", f"golden/{name}")
         repo.commit(branch, CommitRequest("golden"))
+
+    with pytest.raises(Refused) as caught:
+        take_in()
     assert caught.value.kind is REFUSED[name]
     assert name in caught.value.message
     assert caught.value.hint

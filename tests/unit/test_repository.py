@@ -305,10 +305,13 @@ def test_two_sides_of_one_delta_table_are_a_conflict_of_the_table(repo: Embedded
         repo.merge("exp", "main")
     assert [(c.kind, c.table) for c in caught.value.conflicts] == [(ConflictKind.DELTA_TABLE_CHANGED, "t")]
     assert (caught.value.conflicts[0].source.version, caught.value.conflicts[0].destination.version) == (1, 1)
-    with pytest.raises(NotOffered):
-        repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.SOURCE),)))
+    repo.create_branch("main2", "main")
     repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.DESTINATION),)))
     assert repo.open("main", f"t/_delta_log/{1:020d}.json").read() == delta_log(1, "part-ours.parquet")
+    repo.merge("exp", "main2", MergeRequest(resolutions=(Resolution("t", Take.SOURCE),)))
+    assert repo.open("main2", f"t/_delta_log/{1:020d}.json").read() == delta_log(1, "part-ours.parquet")
+    assert repo.table("main2", "t").version == 2  # the source's state, and nothing published was rewritten
+    assert [file.path for file in repo.table_files("main2", "t").items] == ["part-base.parquet", "part-theirs.parquet"]
 
 
 def test_tables_are_listed_as_of_a_commit(repo: EmbeddedRepository) -> None:
@@ -345,17 +348,24 @@ def test_a_broken_delta_log_is_not_committed_and_loses_nothing(repo: EmbeddedRep
     assert content(repo, repo.commit("main", CommitRequest("mended")).id) == {"other": "1"}
 
 
-def test_a_delta_version_is_not_taken_back_by_a_revert(repo: EmbeddedRepository) -> None:
-    repo.put("main", f"t/_delta_log/{0:020d}.json", delta_log(0))
-    head = repo.commit("main", CommitRequest("table"))
-    with pytest.raises(NotOffered):
-        repo.revert("main", ApplyRequest("main"))
-    with pytest.raises(NotOffered):
-        repo.rollback("main", RollbackRequest("main~1"))
-    assert repo.branch("main").commit == head.id
-    outcome = repo.rollback("main", RollbackRequest("main~1", mode=RollbackMode.EXACT))
+def test_a_delta_version_is_not_taken_back_unless_asked_for(repo: EmbeddedRepository) -> None:
+    for version in (0, 1):
+        repo.put("main", f"t/{version}.parquet", b"x")
+        repo.put("main", f"t/_delta_log/{version:020d}.json", delta_log(version, f"{version}.parquet"))
+        repo.commit("main", CommitRequest(f"version {version}"))
+    repo.create_branch("exp", "main")
+    for branch, back in (
+        ("main", lambda: repo.revert("main", ApplyRequest("main"))),
+        ("exp", lambda: repo.rollback("exp", RollbackRequest("exp~1"))),
+    ):
+        back()
+        assert repo.table(branch, "t").version == 2
+        assert [file.path for file in repo.table_files(branch, "t").items] == ["0.parquet"]
+        assert repo.open(branch, f"t/_delta_log/{1:020d}.json").read() == delta_log(1, "1.parquet")
+        assert repo.stat(branch, "t/1.parquet")  # the earlier version needs it
+    outcome = repo.rollback("main", RollbackRequest("main~2", mode=RollbackMode.EXACT))
     assert outcome.warnings
-    assert content(repo, "main") == {}
+    assert repo.table("main", "t").version == 0
 
 
 @pytest.mark.parametrize("verb", ["merge", "revert", "rollback", "hard_reset"])

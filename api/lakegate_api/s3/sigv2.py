@@ -71,7 +71,7 @@ class SigV2:
         return query["AWSAccessKeyId"]
 
     def check_header(self, request: S3Request) -> str:
-        """Checks `Authorization: AWS <id>:<signature>` and returns the access key id. Raises AccessDenied, S3Refusal."""
+        """Checks `Authorization: AWS ID:SIGNATURE` and returns the access key id. Raises AccessDenied, S3Refusal."""
         access_key_id, colon, signature = request.headers["authorization"].removeprefix("AWS ").strip().partition(":")
         if not colon:
             raise S3Refusal("AuthorizationHeaderMalformed", "The Authorization header is not `AWS ID:SIGNATURE`.")

@@ -3,48 +3,63 @@ makes it. No data file is written; published versions stand as they are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version as installed_version
 from typing import Any
 
 import orjson
 
+from lakegate import tree
 from lakegate.context import RepositoryContext
-from lakegate.model import Protocol, TableVersion
+from lakegate.errors import ErrorKind, Refused
+from lakegate.format.canonical import parse_json
+from lakegate.format.kinds import FILES
+from lakegate.model import FileEntry, Protocol, TableVersion
+from lakegate.tables.deletion_vectors import parse_descriptor, vector_file
+from lakegate.tables.delta.actions import Action, num_records, sorted_json, vector_id
 from lakegate.tables.delta.faults import feature_unknown, log_invalid
-from lakegate.tables.delta.log import commit_path
-from lakegate.tables.delta.protocol import is_enabled
+from lakegate.tables.delta.log import commit_path, table_prefix
+from lakegate.tables.delta.protocol import READER_TABLE_FEATURES, WRITER_TABLE_FEATURES, is_enabled
 from lakegate.tables.delta.upgrade import (
+    ICT_ENABLED,
+    ICT_FEATURE,
     protocol_action,
+    restored_metadata,
+    turn_on_timestamps,
     united,
     unknown_features,
 )
+from lakegate.tables.file_counts import FileCounts
 
 ROW_TRACKING = "delta.rowTracking"
+APPEND_ONLY = "delta.appendOnly"
 _HINT = "Restore the table with a client that knows it, or roll back in the mode `exact`, which puts the old log back."
+# What a remove repeats of the add that it takes away (Delta protocol, Add File and Remove File).
+_REMOVE_KEEPS = ("path", "partitionValues", "size", "tags", "deletionVector", "baseRowId", "defaultRowCommitVersion")
 
 
 @dataclass(frozen=True, slots=True)
 class LogCommit:
     """A version that lakegate writes.
 
-    path           of the log commit
-    body           its bytes; memory is in proportion to the files that differ
-    needs          paths of the objects that the version makes live and the one before did not need: data files and
-                   deletion vectors. They must be in the tree before it is committed
-    added, removed the numbers of files (logical: a changed deletion vector counts in both), and their rows (None
-                   where some file states no number)
+    path       of the log commit
+    body       its bytes; memory is in proportion to the files that differ
+    timestamp  of the version, ms: later than that of the version before it. Clients without in-commit timestamps take
+               the log file's modification time for it
+    needs      paths of the objects that the version makes live and the one before did not need: data files and
+               deletion vectors. They must be in the tree before it is committed
+    counts     files, rows and bytes that it adds and removes
     """
 
     table: str
     version: int
     path: str
     body: bytes
+    timestamp: int
     needs: tuple[str, ...]
-    added: int
-    removed: int
-    rows_added: int | None
-    rows_removed: int | None
+    counts: FileCounts
 
 
 def restore_commit(
@@ -79,10 +94,7 @@ class _Restore:
     version: int
     protocol: Protocol
     next_row_id: int | None = None
-    added: int = 0
-    removed: int = 0
-    rows_added: int | None = 0
-    rows_removed: int | None = 0
+    counts: FileCounts = field(default_factory=FileCounts)
 
     @classmethod
     def of(cls, ctx: RepositoryContext, current: TableVersion, target: TableVersion, now: int) -> _Restore:
@@ -90,12 +102,13 @@ class _Restore:
             raise log_invalid(current.path, "it is no Delta table on both sides")
         same = current.table_id is not None and current.table_id == target.table_id
         protocol = united(current.protocol, target.protocol, same_table=same)
-        unknown = unknown_features(protocol)
+        unknown = [f"the feature {name!r}" for name in unknown_features(protocol)]
+        if protocol.min_reader > READER_TABLE_FEATURES or protocol.min_writer > WRITER_TABLE_FEATURES:
+            unknown.append(f"reader version {protocol.min_reader} with writer version {protocol.min_writer}")
         if unknown:
-            names = ", ".join(repr(name) for name in unknown)
             raise feature_unknown(
                 current.path,
-                f"can't be rolled forward to old content, for lakegate does not know what its features {names} ask of "
+                f"can't be rolled forward to old content, for lakegate does not know what {', '.join(unknown)} asks of "
                 "whoever writes a version",
                 hint=_HINT,
             )
@@ -108,24 +121,178 @@ class _Restore:
         needs: list[str] = []
         files = [line for actions in self._files(needs) for line in actions]
         state = self._state_actions()
-        if not files and not state:
+        metadata, in_commit = self._metadata()
+        upgraded = self.protocol != self.current.protocol
+        if not files and not state and metadata is None and not upgraded:
             return None
-        metadata, timestamp = self._metadata()
-        lines = [self._info(info, timestamp)]
-        if self.protocol != self.current.protocol:
+        timestamp = max(self.now, self.current.timestamp + 1)
+        lines = [self._info(info, timestamp, in_commit)]
+        if upgraded:
             lines.append({"protocol": protocol_action(self.protocol)})
         if metadata is not None:
             lines.append({"metaData": metadata})
         lines += state
         body = b"".join(orjson.dumps(line) + b"\n" for line in [*lines, *files])
-        return LogCommit(
-            self.current.path,
-            self.version,
-            commit_path(self.current.path, self.version),
-            body,
-            tuple(needs),
-            self.added,
-            self.removed,
-            self.rows_added,
-            self.rows_removed,
-        )
+        path = commit_path(self.current.path, self.version)
+        return LogCommit(self.current.path, self.version, path, body, timestamp, tuple(needs), self.counts)
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def _files(self, needs: list[str]) -> Iterator[tuple[dict[str, Any], ...]]:
+        """Yields the actions of each path whose live file differs, and notes the objects that become needed."""
+        for change in tree.diff(self.ctx.manifests.nodes, FILES, self.current.state, self.target.state):
+            now, then = change.left, change.right
+            if then is None:
+                assert now is not None
+                self.counts.remove(now)
+                yield (self._remove(now),)
+                continue
+            add = self._add(then, now)
+            if now is None:
+                self.counts.add(then)
+                needs += [self._object(then.path), *self._vectors(then)]
+                yield (add,)
+            elif vector_id(now.deletion_vector) != vector_id(then.deletion_vector):
+                self.counts.change_vector(now, then)
+                needs += self._vectors(then)
+                yield self._remove(now), add
+            elif sorted_json({**add["add"], "dataChange": None}) != sorted_json({**_action(now), "dataChange": None}):
+                # The same rows with other statistics, tags or row ids (Delta protocol, Add File and Remove File).
+                add["add"]["dataChange"] = False
+                yield (add,)
+
+    def _add(self, file: FileEntry, now: FileEntry | None) -> dict[str, Any]:
+        action: dict[str, Any] = {**_action(file), "dataChange": True}
+        if self.next_row_id is not None:
+            self._give_row_ids(action, _action(now) if now is not None else {})
+        return {"add": action}
+
+    def _give_row_ids(self, action: dict[str, Any], now: Action) -> None:
+        """Row ids stay as the target has them, which gave each out once; files from before row tracking get new ones
+        (Delta protocol, Row Tracking, Writer Requirements)."""
+        assert self.next_row_id is not None
+        if "baseRowId" not in action and "baseRowId" in now:
+            action["baseRowId"] = now["baseRowId"]
+            action["defaultRowCommitVersion"] = now.get("defaultRowCommitVersion", self.version)
+        elif "baseRowId" not in action:
+            records = num_records(action.get("stats"))
+            if records is None:
+                raise log_invalid(
+                    self.current.path,
+                    f"the file {action['path']!r} states no number of records, so that its rows can't be given ids, "
+                    "which row tracking asks for",
+                    hint=_HINT,
+                )
+            action["baseRowId"] = self.next_row_id
+            action["defaultRowCommitVersion"] = self.version
+            self.next_row_id += records
+        action["defaultRowCommitVersion"] = min(action.get("defaultRowCommitVersion", self.version), self.version)
+
+    def _remove(self, file: FileEntry) -> dict[str, Any]:
+        """Makes the remove of a live file. Raises Refused(DELTA_APPEND_ONLY)."""
+        if self.current.properties.get(APPEND_ONLY, "").lower() == "true":
+            raise Refused(
+                ErrorKind.DELTA_APPEND_ONLY,
+                f"The Delta table {self.current.path!r} is append-only, and a version with the old content would "
+                "remove rows from it.",
+                hint=f"Set the table property {APPEND_ONLY} to false first, or roll back in the mode `exact`.",
+                details={"table": self.current.path},
+            )
+        action = _action(file)
+        kept = {name: action[name] for name in _REMOVE_KEEPS if name in action}
+        return {
+            "remove": {
+                **kept,
+                "deletionTimestamp": self.now,
+                "dataChange": True,
+                "extendedFileMetadata": True,
+            }
+        }
+
+    def _object(self, path: str) -> str:
+        return table_prefix(self.current.path) + path
+
+    def _vectors(self, file: FileEntry) -> tuple[str, ...]:
+        if file.deletion_vector is None:
+            return ()
+        path = vector_file(parse_descriptor(file.deletion_vector))
+        return () if path is None else (self._object(path),)
+
+    # -- everything else ----------------------------------------------------------------------------------------------
+
+    def _state_actions(self) -> list[dict[str, Any]]:
+        """`txn` and `domainMetadata` actions; called after the files, which may have used up row ids."""
+        lines: list[dict[str, Any]] = []
+        for app, version in sorted(self.target.txns.items()):
+            if version > self.current.txns.get(app, version - 1):
+                lines.append({"txn": {"appId": app, "version": version, "lastUpdated": self.now}})
+        now, then = dict(self.current.domains), dict(self.target.domains)
+        if self.next_row_id is not None:
+            for domains in (now, then):
+                domains.pop(ROW_TRACKING, None)
+            if self.next_row_id - 1 > _row_id_mark(self.current):
+                mark = json.dumps({"rowIdHighWaterMark": self.next_row_id - 1}, separators=(",", ":"))
+                lines.append(_domain(ROW_TRACKING, mark))
+        for domain in sorted({*now, *then}):
+            if domain not in then:
+                lines.append(_domain(domain, now[domain], removed=True))
+            elif now.get(domain) != then[domain]:
+                lines.append(_domain(domain, then[domain]))
+        return lines
+
+    def _metadata(self) -> tuple[dict[str, Any] | None, int | None]:
+        """The metaData action, None where it stays; and the in-commit timestamp, None where there are none."""
+        now, then = (parse_json(side.metadata or "{}") for side in (self.current, self.target))
+        assert self.current.protocol is not None
+        made = restored_metadata(now, then, (self.current.protocol, self.protocol))
+        timestamp: int | None = None
+        if is_enabled(self.protocol, ICT_FEATURE, made["configuration"], ICT_ENABLED):
+            timestamp = max(self.now, self.current.timestamp + 1)
+            if not is_enabled(self.current.protocol, ICT_FEATURE, now["configuration"], ICT_ENABLED):
+                made = turn_on_timestamps(made, self.version, timestamp)
+        return (None if sorted_json(made) == sorted_json(now) else made), timestamp
+
+    def _info(self, info: dict[str, Any], timestamp: int, in_commit: int | None) -> dict[str, Any]:
+        counts = self.counts
+        made: dict[str, Any] = {
+            "timestamp": timestamp,
+            "operation": "RESTORE",
+            "operationParameters": {"version": str(self.target.version), "timestamp": None},
+            "operationMetrics": {
+                "numRestoredFiles": str(counts.files_added),
+                "numRemovedFiles": str(counts.files_removed),
+                "restoredFilesSize": str(counts.bytes_added),
+                "removedFilesSize": str(counts.bytes_removed),
+                "numOfFilesAfterRestore": str(self.target.files),
+                "tableSizeAfterRestore": str(self.target.bytes),
+            },
+            "readVersion": self.current.version,
+            "isBlindAppend": False,
+            "engineInfo": f"lakegate/{installed_version('lakegate')}",
+            **info,
+        }
+        if in_commit is not None:
+            made["inCommitTimestamp"] = in_commit
+        return {"commitInfo": made}
+
+
+def _action(file: FileEntry) -> dict[str, Any]:
+    if file.action is None:
+        raise log_invalid("", f"the live file {file.path!r} has no add action")
+    return dict(orjson.loads(file.action))
+
+
+def _domain(domain: str, configuration: str, *, removed: bool = False) -> dict[str, Any]:
+    return {"domainMetadata": {"domain": domain, "configuration": configuration, "removed": removed}}
+
+
+def _row_id_mark(table: TableVersion) -> int:
+    """The highest row id that was given out, -1 for none (Delta protocol, Row Tracking, Row IDs)."""
+    configuration = table.domains.get(ROW_TRACKING)
+    try:
+        mark = json.loads(configuration).get("rowIdHighWaterMark", -1) if configuration else -1
+    except (ValueError, AttributeError) as error:
+        raise log_invalid(table.path, f"the domain {ROW_TRACKING!r} is no JSON object") from error
+    if not isinstance(mark, int):
+        raise log_invalid(table.path, f"the highest row id of the domain {ROW_TRACKING!r} is no number")
+    return mark
