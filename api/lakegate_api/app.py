@@ -45,7 +45,7 @@ class Application:
 
 def create_app(lake: EmbeddedLake, authenticator: Authenticator, settings: ServerSettings) -> ASGIApp:
     """Makes the server's application over an open lake."""
-    from lakegate_api.s3.app import GatewayOptions, S3Gateway
+    from lakegate_api.s3.app import GatewayOptions, S3Gateway  # type: ignore[import-not-found, unused-ignore]
 
     rest = create_api(Served(lake, authenticator, storage_config(settings.lake)))
     options = GatewayOptions(s3_hosts=settings.s3_hosts, plain_bucket_is_branch=settings.plain_bucket_is_branch)
