@@ -43,10 +43,15 @@ class Application:
         return any(part.startswith(_SIGNED_QUERY) for part in query.split(b"&")) if query else False
 
 
+def create_rest_app(lake: EmbeddedLake, authenticator: Authenticator, settings: ServerSettings) -> ASGIApp:
+    """Makes REST and its pages alone, without the S3 gateway."""
+    return create_api(Served(lake, authenticator, storage_config(settings.lake)))
+
+
 def create_app(lake: EmbeddedLake, authenticator: Authenticator, settings: ServerSettings) -> ASGIApp:
     """Makes the server's application over an open lake."""
     from lakegate_api.s3.app import GatewayOptions, S3Gateway  # type: ignore[import-not-found, unused-ignore]
 
-    rest = create_api(Served(lake, authenticator, storage_config(settings.lake)))
+    rest = create_rest_app(lake, authenticator, settings)
     options = GatewayOptions(s3_hosts=settings.s3_hosts, plain_bucket_is_branch=settings.plain_bucket_is_branch)
     return Application(rest, S3Gateway(lake, authenticator, options), settings.s3_hosts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 import threading
@@ -9,8 +10,10 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from lakegate.access import ADMIN, Authenticator, Credentials, SecretBox, bootstrap_admin
 from lakegate.config import ServerSettings
@@ -30,21 +33,25 @@ class Started:
     credentials: Credentials | None
 
 
-def run(settings: ServerSettings, on_start: Callable[[Started], None] | None = None) -> None:
-    """Serves until SIGINT or SIGTERM; running requests get some seconds to end. Raises Unavailable for a taken port.
+MakeApp = Callable[[EmbeddedLake, Authenticator, ServerSettings], ASGIApp]
 
-    `on_start` is told once the server answers; without it, a few lines on standard error say so.
+
+def run(settings: ServerSettings, on_start: Callable[[Started], None] | None = None) -> None:
+    """Serves until SIGINT or SIGTERM; running requests get some seconds to end, then the lake is closed.
+
+    `on_start` is told once the server answers; without it, a few lines on standard error say so. Raises Unavailable
+    for a taken port or a database that does not answer, Refused(SCHEMA_TOO_NEW). For the main thread.
     """
-    with _opened(settings) as (server, listener, started):
+    with _outliving_signals(), _opened(settings, create_app) as (server, listener, started):
         announce = on_start or _announce
         server.when_started = lambda: announce(started)
         server.run(sockets=[listener])
 
 
 @contextmanager
-def running(settings: ServerSettings) -> Generator[Started]:
+def running(settings: ServerSettings, make_app: MakeApp = create_app) -> Generator[Started]:
     """Serves from a thread of this process while the context is open."""
-    with _opened(settings) as (server, listener, started):
+    with _opened(settings, make_app) as (server, listener, started):
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="lakegate-server")
         thread.start()
         try:
@@ -71,14 +78,29 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def _opened(settings: ServerSettings) -> Generator[tuple[_Server, socket.socket, Started]]:
+def _outliving_signals() -> Generator[None]:
+    """Takes what uvicorn raises again after it has stopped for a signal: the process must live to close the lake."""
+
+    def stopped(number: int, frame: FrameType | None) -> None:
+        return
+
+    before = {number: signal.signal(number, stopped) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _opened(settings: ServerSettings, make_app: MakeApp) -> Generator[tuple[_Server, socket.socket, Started]]:
     listener = _listen(settings.host, settings.port)
     with listener, EmbeddedLake.of(settings.lake, actor=ADMIN, create=True) as lake:
         box = SecretBox.in_home(settings.lake.home)
         made = bootstrap_admin(lake.meta, box, settings.access_key_id, settings.secret_access_key)
         shown = made if settings.access_key_id is None else None
         config = uvicorn.Config(
-            create_app(lake, Authenticator(lake.meta, box), settings),
+            make_app(lake, Authenticator(lake.meta, box), settings),
             log_level=settings.log_level,
             log_config=None,
             access_log=False,

@@ -16,6 +16,20 @@ _TYPES = {"file": "local", "s3": "s3", "gs": "gs", "az": "azure"}
 _URL = r"^(file|s3|gs|az)://.+$"
 _IMPORT = r"^((file|s3|gs|az)://|/).+$"
 
+# What clients of the same API call a local folder. Some check the URL themselves, and would not send `file://`.
+_LOCAL = "local://"
+
+
+def storage_url(url: str, base: str) -> str:
+    """Reads the URL of a storage namespace or of an import's source as the API's clients write it.
+
+    `local:///dir` is `file:///dir`; `local://name` lies below `base`, the lake's default base. Others stay as they are.
+    """
+    if not url.startswith(_LOCAL):
+        return url
+    rest = url.removeprefix(_LOCAL)
+    return f"file://{rest}" if rest.startswith("/") or not rest else f"{base.rstrip('/')}/{rest}"
+
 
 def storage_config(settings: LakeSettings) -> dict[str, Any]:
     """The `storage_config` of a lake: uploads go through the server, which signs no URLs."""

@@ -43,7 +43,7 @@ class HttpLake:
         self.close()
 
     def version(self) -> str:
-        return str(self._http.json("GET", "config/version")["version"])
+        return str(self._http.json("GET", "config/version")["lakegate_version"])
 
     def create_repository(
         self, name: str, storage_namespace: str | None = None, default_branch: str = "main"

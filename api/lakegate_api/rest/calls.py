@@ -14,6 +14,7 @@ from lakegate.repository import EmbeddedRepository
 from lakegate_api.auth import principal_of
 from lakegate_api.rest.models.base import Error
 from lakegate_api.rest.models.changes import ConflictError
+from lakegate_api.storage import storage_url
 
 DEFAULT_AMOUNT = 100
 
@@ -46,10 +47,14 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 class Caller:
     """One request's caller on the lake."""
 
-    def __init__(self, lake: Lake, access: Authenticator, principal: Principal) -> None:
+    def __init__(self, lake: Lake, principal: Principal, namespace_base: str) -> None:
         self.lake = lake
-        self.access = access
         self.principal = principal
+        self._namespace_base = namespace_base
+
+    def storage_url(self, url: str) -> str:
+        """Reads a storage URL as the API's clients write it."""
+        return storage_url(url, self._namespace_base)
 
     def repository(self, name: str) -> Repository:
         """Opens a repository so that what is done there is done in the caller's name."""
@@ -65,7 +70,7 @@ def caller(request: Request) -> Caller:
     access: Authenticator = state.access
     principal = principal_of(access, request.headers.get("authorization"))
     access.authorize(principal, _action(request), _resource(request))
-    return Caller(state.lake, access, principal)
+    return Caller(state.lake, principal, state.storage_config["default_namespace_prefix"])
 
 
 def _action(request: Request) -> str:

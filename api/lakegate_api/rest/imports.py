@@ -32,7 +32,8 @@ ImportId = Annotated[str, Query(alias="id", description="As importStart answered
 def start_import(call: Call, repository: str, branch: str, body: models.ImportCreation) -> Any:
     """Starts an import: existing objects become part of the branch, uncopied, in one commit."""
     sources = tuple(
-        ImportSource(ImportKind(location.type.value), location.path, location.destination) for location in body.paths
+        ImportSource(ImportKind(location.type.value), call.storage_url(location.path), location.destination)
+        for location in body.paths
     )
     request = ImportRequest(sources, commit_request(body.commit), body.dry_run, body.replace)
     return {"id": call.repository(repository).start_import(branch, request).id}

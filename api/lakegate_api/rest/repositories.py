@@ -36,7 +36,8 @@ def create_repository(call: Call, body: models.RepositoryCreation, bare: bool = 
     for asked, what in ((bare, "A bare repository"), (body.sample_data, "Sample data"), (body.read_only, "Read-only")):
         if asked:
             raise NotOffered(f"{what} is not offered for new repositories.", hint="Leave it out.")
-    info = call.lake.create_repository(body.name, body.storage_namespace or None, body.default_branch or "main")
+    namespace = call.storage_url(body.storage_namespace) if body.storage_namespace else None
+    info = call.lake.create_repository(body.name, namespace, body.default_branch or "main")
     return repository_to_json(info)
 
 

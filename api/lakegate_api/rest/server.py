@@ -10,6 +10,9 @@ from lakegate.errors import AlreadyExists, ErrorKind, NotFound
 from lakegate_api.rest.calls import Call, Caller, Listing, errors
 from lakegate_api.rest.models import server as models
 
+# The core keeps the shapes that clients of this version of them know; some refuse to send what an older server lacks.
+SHAPES_VERSION = "1.88.0"
+
 open_router = APIRouter(tags=["server"])
 router = APIRouter(tags=["server"])
 
@@ -77,14 +80,18 @@ def _user(call: Caller) -> dict[str, Any]:
 @router.get("/config/version", operation_id="getLakeFSVersion", responses=errors(), response_model=models.VersionConfig)
 def get_version(call: Call) -> Any:
     """Shows the version of lakegate that serves the lake."""
-    return {"version": call.lake.version()}
+    return _version(call)
+
+
+def _version(call: Caller) -> dict[str, Any]:
+    return {"version": SHAPES_VERSION, "lakegate_version": call.lake.version()}
 
 
 @router.get("/config", operation_id="getConfig", responses=errors(), response_model=models.Config)
 def get_config(request: Request, call: Call) -> Any:
     """Shows what the server can do: it signs no URLs, and imports from where it can read."""
     return {
-        "version_config": {"version": call.lake.version()},
+        "version_config": _version(call),
         "storage_config": request.app.state.storage_config,
         "ui_config": {"custom_viewers": []},
         "capabilities_config": {},

@@ -59,7 +59,8 @@ class UserList(Answer):
 
 
 class VersionConfig(Answer):
-    version: str
+    version: str = Field(description="Of the API's core shapes: clients decide by it what they may send.")
+    lakegate_version: str = Field(description="Of the lakegate that serves the lake.")
     version_context: str = "lakegate"
     latest_version: str | None = None
     upgrade_recommended: bool = False
