@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -19,6 +19,7 @@ from lakegate.access import ADMIN, Authenticator, Credentials, SecretBox, bootst
 from lakegate.config import ServerSettings
 from lakegate.errors import ErrorKind, Unavailable
 from lakegate.repository import EmbeddedLake
+from lakegate_api import logs
 from lakegate_api.app import create_app
 
 _GRACE_SECONDS = 20
@@ -30,21 +31,22 @@ class Started:
     """A server that answers. `credentials` are those of a new admin with a random secret, shown only now."""
 
     url: str
+    home: Path
     credentials: Credentials | None
 
 
 MakeApp = Callable[[EmbeddedLake, Authenticator, ServerSettings], ASGIApp]
 
 
-def run(settings: ServerSettings, on_start: Callable[[Started], None] | None = None) -> None:
+def run(settings: ServerSettings, on_start: Callable[[Started], None]) -> None:
     """Serves until SIGINT or SIGTERM; running requests get some seconds to end, then the lake is closed.
 
-    `on_start` is told once the server answers; without it, a few lines on standard error say so. Raises Unavailable
-    for a taken port or a database that does not answer, Refused(SCHEMA_TOO_NEW). For the main thread.
+    `on_start` is told once the server answers. Raises Unavailable for a taken port or a database that does not answer,
+    Refused(SCHEMA_TOO_NEW). For the main thread of a process that does nothing else.
     """
+    logs.set_up(settings.log_level, settings.log_json)
     with _outliving_signals(), _opened(settings, create_app) as (server, listener, started):
-        announce = on_start or _announce
-        server.when_started = lambda: announce(started)
+        server.when_started = lambda: on_start(started)
         server.run(sockets=[listener])
 
 
@@ -110,7 +112,7 @@ def _opened(settings: ServerSettings, make_app: MakeApp) -> Generator[tuple[_Ser
         )
         host, port = listener.getsockname()[:2]
         shown_host = f"[{host}]" if ":" in host else host
-        yield _Server(config), listener, Started(f"http://{shown_host}:{port}", shown)
+        yield _Server(config), listener, Started(f"http://{shown_host}:{port}", settings.lake.home, shown)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -123,15 +125,3 @@ def _listen(host: str, port: int) -> socket.socket:
             f"The server can't listen on {host}:{port}: {error.strerror or error}.",
             hint="Choose another --port, or stop what uses this one.",
         ) from error
-
-
-def _announce(started: Started) -> None:
-    lines = [f"lakegate serves {started.url} (REST: {started.url}/docs, S3: the same address)"]
-    if started.credentials is not None:
-        lines += [
-            "The admin's access key, shown this once:",
-            f"  access key id      {started.credentials.access_key_id}",
-            f"  secret access key  {started.credentials.secret}",
-        ]
-    sys.stderr.write("\n".join(lines) + "\n")
-    sys.stderr.flush()

@@ -10,7 +10,7 @@ import typer
 
 from lakegate.errors import LakegateError, MergeConflict
 from lakegate_cli import output
-from lakegate_cli.commands import branch, changes, objects, quickstart, repo, tag
+from lakegate_cli.commands import branch, changes, objects, quickstart, repo, serve, tag
 from lakegate_cli.session import Session
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ repo.register(app)
 quickstart.register(app)
 changes.register(app)
 objects.register(app)
+serve.register(app)
 
 
 @app.callback()
