@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -33,6 +34,8 @@ from lakegate_api.rest import (
     uploads,
 )
 from lakegate_api.rest.calls import SECURED
+from lakegate_api.rest.document import finish, methods_of
+from lakegate_api.rest.pages import docs_page, front_page
 
 _log = logging.getLogger(__name__)
 
@@ -40,15 +43,6 @@ _ABOUT = """Git for a data lake: repositories, branches, tags and commits over D
 
 Every route but the health check asks for credentials: the access key id and secret as HTTP Basic, or a bearer token
 from `POST /auth/login`. Errors carry a stable `code`, a `message` that ends with what to do next, and `details`.
-"""
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>lakegate</title></head>
-<body><h1>lakegate</h1>
-<p>Git for a data lake of Delta and Parquet tables.</p>
-<ul><li><a href="/docs">The REST API</a>, under <code>/api/v1</code></li>
-<li>The S3 gateway: this address is its endpoint; bucket = repository, key = <code>REF/PATH</code></li></ul>
-</body></html>
 """
 
 
@@ -78,6 +72,8 @@ def describe(version: str) -> FastAPI:
         version=version,
         description=_ABOUT,
         license_info={"name": "Apache-2.0"},
+        docs_url=None,  # FastAPI's own pages load scripts from elsewhere
+        redoc_url=None,
     )
     _add_pages(app)
     app.include_router(server.open_router, prefix="/api/v1")
@@ -87,7 +83,8 @@ def describe(version: str) -> FastAPI:
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_crash)
     plain = app.openapi
-    app.openapi = lambda: _openapi(app, plain())  # type: ignore[method-assign]
+    document = cache(lambda: finish(plain()))
+    app.openapi = document  # type: ignore[method-assign]
     return app
 
 
@@ -115,7 +112,11 @@ def _secured() -> APIRouter:
 def _add_pages(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def root() -> HTMLResponse:
-        return HTMLResponse(_PAGE)
+        return HTMLResponse(front_page())
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(docs_page(app.openapi()))
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> PlainTextResponse:
@@ -156,6 +157,9 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 async def _on_http(request: Request, error: Exception) -> Response:
     error = cast(HTTPException, error)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(methods_of(request.app.openapi(), request.url.path))
     body = error_body(
         NotOffered(
             f"The API has no {request.method} {request.url.path}.", hint="The OpenAPI document is at /openapi.json."
@@ -164,7 +168,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if error.status_code not in (404, 405):
         kind = ErrorKind.INVALID_ARGUMENT if error.status_code < 500 else ErrorKind.INTERNAL
         body = error_body(InvalidInput(kind, str(error.detail), hint="See /docs."))
-    return JSONResponse(body, error.status_code, dict(error.headers or {}))
+    return JSONResponse(body, error.status_code, headers)
 
 
 async def _on_crash(request: Request, error: Exception) -> Response:
@@ -173,22 +177,3 @@ async def _on_crash(request: Request, error: Exception) -> Response:
         ErrorKind.INTERNAL, "Something broke inside the server.", hint="The server's log says what; report it."
     )
     return JSONResponse(error_body(crash), 500)
-
-
-def _openapi(app: FastAPI, document: dict[str, Any]) -> dict[str, Any]:
-    """Takes out what FastAPI documents and lakegate does not answer: 422 (validation errors answer 400). Error answers,
-    the same for all operations, are written once."""
-    shared: dict[str, Any] = document["components"].setdefault("responses", {})
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            responses = operation["responses"]
-            responses.pop("422", None)
-            for status, answer in responses.items():
-                schema = answer.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
-                if schema.endswith("Error"):
-                    shared[f"Error{status}"] = answer
-                    responses[status] = {"$ref": f"#/components/responses/Error{status}"}
-    for name in ("HTTPValidationError", "ValidationError"):
-        document["components"]["schemas"].pop(name, None)
-    document["servers"] = [{"url": "/"}]
-    return document

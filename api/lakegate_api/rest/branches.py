@@ -41,7 +41,7 @@ def list_branches(
     "",
     operation_id="createBranch",
     status_code=201,
-    response_class=PlainTextResponse,
+    response_class=Response,
     responses=errors(404, 409)
     | {201: {"description": "The commit id.", "content": {"text/html": {"schema": {"type": "string"}}}}},
 )

@@ -1,0 +1,50 @@
+"""The OpenAPI document: what FastAPI writes, made true and short."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+Document = dict[str, Any]
+
+
+def finish(document: Document) -> Document:
+    """Takes out what FastAPI documents and lakegate does not answer: 422 (validation errors answer 400). Error answers,
+    the same for all operations, are written once."""
+    shared: dict[str, Any] = document["components"].setdefault("responses", {})
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            responses = operation["responses"]
+            responses.pop("422", None)
+            for status, answer in responses.items():
+                schema = answer.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
+                if schema.endswith("Error"):
+                    shared[f"Error{status}"] = answer
+                    responses[status] = {"$ref": f"#/components/responses/Error{status}"}
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+    document["servers"] = [{"url": "/"}]
+    return document
+
+
+def methods_of(document: Document, path: str) -> list[str]:
+    """The methods that a path has, by the document."""
+    found = {
+        method.upper()
+        for template, operations in document["paths"].items()
+        if _pattern(template).fullmatch(path)
+        for method in operations
+    }
+    return sorted(found)
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    # A table's path may hold slashes; all other parameters are one segment.
+    parts = re.split(r"(\{\w+\})", template)
+    return re.compile("".join(_part(part) for part in parts))
+
+
+def _part(part: str) -> str:
+    if not part.startswith("{"):
+        return re.escape(part)
+    return ".+" if part == "{path}" else "[^/]+"
