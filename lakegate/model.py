@@ -305,6 +305,20 @@ class Strategy(StrEnum):
     DESTINATION_WINS = "destination-wins"
 
 
+class Isolation(StrEnum):
+    """Which changes of one Delta table on two branches merge, as Delta's isolation levels have it.
+
+    snapshot            files decide: two changes conflict where both removed one file
+    write-serializable  partitions decide, for changes that read the table: what was written beside them in a partition
+                        that they read conflicts, but for blind appends
+    serializable        as if one branch had been written after the other: blind appends and new schemas count too
+    """
+
+    SNAPSHOT = "snapshot"
+    WRITE_SERIALIZABLE = "write-serializable"
+    SERIALIZABLE = "serializable"
+
+
 @dataclass(frozen=True, slots=True)
 class MergeRequest:
     message: str = ""
@@ -314,6 +328,7 @@ class MergeRequest:
     allow_empty: bool = False
     dry_run: bool = False
     resolutions: tuple[Resolution, ...] = ()
+    isolation: Isolation = Isolation.WRITE_SERIALIZABLE
 
 
 class ConflictKind(StrEnum):
@@ -324,20 +339,35 @@ class ConflictKind(StrEnum):
     DELTA_TABLE_CHANGED = "delta_table_changed"  # both sides changed one Delta table
     PARQUET_PARTITION_CHANGED = "parquet_partition_changed"  # both sides changed files of one partition
     PATH_COLLISION = "path_collision"  # a table on one side, other objects in its folder on the other
+    # Delta's own, of one table that both sides changed (see `Isolation`):
+    CONCURRENT_APPEND = "concurrent_append"  # the destination added files that a change of the source should have read
+    CONCURRENT_DELETE_READ = "concurrent_delete_read"  # the destination removed files that a change of the source read
+    CONCURRENT_DELETE_DELETE = "concurrent_delete_delete"  # both removed, or rewrote, one file
+    METADATA_CHANGED = "metadata_changed"  # schema, partitioning, properties or domains don't go together
+    PROTOCOL_CHANGED = "protocol_changed"  # the protocols don't go together
+    CONCURRENT_TRANSACTION = "concurrent_transaction"  # both advanced one application's `txn` version
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a conflict: Delta version and the operations since the base (oldest first), or an object's ETag."""
+    """One side of a conflict: Delta version and the operations since the base (oldest first), or an object's ETag.
+
+    `versions` are the Delta versions that `operations` belong to, one each; () where the log does not tell.
+    """
 
     version: int | None = None
     operations: tuple[str, ...] = ()
     etag: str | None = None
+    versions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """One typed reason why a merge cannot go on. `table` is the table's folder, None for a plain object."""
+    """One typed reason why a merge cannot go on. `table` is the table's folder, None for a plain object.
+
+    files       paths of data files that it is about, relative to the table: at most 100 of `file_count`
+    partitions  those that it is about, as `year=2026/month=1`; at most 100. () for unpartitioned tables too
+    """
 
     kind: ConflictKind
     path: str
@@ -347,6 +377,9 @@ class Conflict:
     source: Side = Side()
     destination: Side = Side()
     hint: str = ""
+    files: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
+    file_count: int = 0
 
 
 class TableOutcome(StrEnum):
@@ -356,11 +389,28 @@ class TableOutcome(StrEnum):
     ROLLED_BACK = "rolled_back"
     REMOVED = "removed"
     CONFLICT = "conflict"
+    REPLAYED = "replayed"  # the source's versions stand as new versions after the destination's
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedVersion:
+    """What became of one version of the source's: the `destination`'s version that repeats it, None where it needed
+    none (a vacuum, a compaction that was undone, a change that the destination has already). `source` is None for
+    a version that no single one of the source's stands behind; `note` says what it is."""
+
+    source: int | None
+    destination: int | None
+    operation: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TableChange:
-    """What happens, or would happen, to one table. Versions are Delta versions (None: no table, or not Delta)."""
+    """What happens, or would happen, to one table. Versions are Delta versions (None: no table, or not Delta).
+
+    Rows and bytes are what the destination gains and loses, by the statistics of its files; rows are None where a file
+    has none.
+    """
 
     path: str
     outcome: TableOutcome
@@ -369,6 +419,9 @@ class TableChange:
     rows_added: int | None = None
     rows_removed: int | None = None
     note: str = ""
+    bytes_added: int | None = None
+    bytes_removed: int | None = None
+    versions: tuple[ReplayedVersion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ class ChangeRequests(RefRequests):
                 {"path": resolution.path, "take": resolution.take.value, "key": resolution.key}
                 for resolution in request.resolutions
             ],
+            "isolation": request.isolation.value,
         }
         route = ("refs", names.ref(source), "merge", names.branch(destination))
         return outcomes.merge_from_json(self.post(route, body))

@@ -72,6 +72,7 @@ def merge_into_branch(
         allow_empty=asked.allow_empty,
         dry_run=asked.dry_run,
         resolutions=tuple(_settled(resolution) for resolution in asked.resolutions),
+        isolation=asked.isolation,
     )
     return merge_to_json(call.repository(repository).merge(sourceRef, destinationBranch, request))
 

@@ -11,6 +11,7 @@ from lakegate.model import (
     ApplyRequest,
     ChangeCounts,
     CommitRequest,
+    Isolation,
     ListRequest,
     LogRequest,
     MergeRequest,
@@ -110,11 +111,15 @@ def merge(
     strategy: Annotated[Strategy | None, typer.Option(help="Settles all conflicts.")] = None,
     take: Annotated[list[str] | None, typer.Option(help="source:PATH or destination:PATH settles one.")] = None,
     squash: Annotated[bool, typer.Option(help="Leave the source out of the parents.")] = False,
+    isolation: Annotated[
+        Isolation, typer.Option(help="Which changes of one Delta table on both sides merge.")
+    ] = Isolation.WRITE_SERIALIZABLE,
     dry_run: _DryRun = False,
 ) -> None:
     repository, name = session(context).ref(source)
+    resolutions = tuple(map(_resolution, take or ()))
     request = MergeRequest(
-        message, _pairs(meta), strategy, squash, dry_run=dry_run, resolutions=tuple(map(_resolution, take or ()))
+        message, _pairs(meta), strategy, squash, dry_run=dry_run, resolutions=resolutions, isolation=isolation
     )
     outcome = repository.merge(name, into, request)
     if session(context).json:

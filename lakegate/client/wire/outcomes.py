@@ -11,6 +11,7 @@ from lakegate.model import (
     Conflict,
     ConflictKind,
     MergeOutcome,
+    ReplayedVersion,
     RollbackOutcome,
     Side,
     TableChange,
@@ -21,11 +22,16 @@ from lakegate.model import (
 
 
 def _side_to_json(side: Side) -> Json:
-    return {"version": side.version, "operations": list(side.operations), "etag": side.etag}
+    return {
+        "version": side.version,
+        "operations": list(side.operations),
+        "etag": side.etag,
+        "versions": list(side.versions),
+    }
 
 
 def _side_from_json(body: Json) -> Side:
-    return Side(body["version"], tuple(body["operations"]), body["etag"])
+    return Side(body["version"], tuple(body["operations"]), body["etag"], tuple(body["versions"]))
 
 
 def conflict_to_json(conflict: Conflict) -> Json:
@@ -38,6 +44,9 @@ def conflict_to_json(conflict: Conflict) -> Json:
         "base": _side_to_json(conflict.base),
         "source": _side_to_json(conflict.source),
         "destination": _side_to_json(conflict.destination),
+        "files": list(conflict.files),
+        "partitions": list(conflict.partitions),
+        "file_count": conflict.file_count,
     }
 
 
@@ -51,6 +60,9 @@ def conflict_from_json(body: Json) -> Conflict:
         _side_from_json(body["source"]),
         _side_from_json(body["destination"]),
         body["hint"],
+        tuple(body["files"]),
+        tuple(body["partitions"]),
+        body["file_count"],
     )
 
 
@@ -67,6 +79,9 @@ def table_change_from_json(body: Json) -> TableChange:
         body["rows_added"],
         body["rows_removed"],
         body["note"],
+        body["bytes_added"],
+        body["bytes_removed"],
+        tuple(ReplayedVersion(**version) for version in body["versions"]),
     )
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from lakegate.model import RollbackMode, Take
+from lakegate.model import Isolation, RollbackMode, Take
 from lakegate_api.rest.models.base import Answer, Ask, Error, Metadata
 from lakegate_api.rest.models.refs import Commit
 
@@ -36,6 +36,11 @@ class Merge(Ask):
     squash_merge: bool = False
     dry_run: bool = Field(default=False, description="Answers what would happen, and changes nothing.")
     resolutions: list[Resolution] = Field(default=[], max_length=1000)
+    isolation: Isolation = Field(
+        default=Isolation.WRITE_SERIALIZABLE,
+        description="Which changes of one Delta table on both sides merge: what decides is files, partitions, or both "
+        "with blind appends and new schemas too.",
+    )
 
 
 class Side(Answer):
@@ -44,6 +49,7 @@ class Side(Answer):
     version: int | None
     operations: list[str]
     etag: str | None
+    versions: list[int]
 
 
 class Conflict(Answer):
@@ -55,6 +61,18 @@ class Conflict(Answer):
     base: Side
     source: Side
     destination: Side
+    files: list[str]
+    partitions: list[str]
+    file_count: int
+
+
+class ReplayedVersion(Answer):
+    """What became of one version of the source's; `destination` is null where the destination needed none."""
+
+    source: int | None
+    destination: int | None
+    operation: str
+    note: str
 
 
 class TableChange(Answer):
@@ -65,6 +83,9 @@ class TableChange(Answer):
     rows_added: int | None
     rows_removed: int | None
     note: str
+    bytes_added: int | None
+    bytes_removed: int | None
+    versions: list[ReplayedVersion]
 
 
 class ChangeCounts(Answer):
