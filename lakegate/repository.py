@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING
 from lakegate.config import CONFIG_FILE, LakeSettings, lake_settings, parse_file
 from lakegate.context import RepositoryContext
 from lakegate.errors import AlreadyExists, ErrorKind, InvalidInput, NotFound, Refused
-from lakegate.ids import BranchName, HoldId, JobId, RepositoryId, UploadId, branch_name, new_id, repository_name
+from lakegate.ids import (
+    BranchName,
+    CommitId,
+    HoldId,
+    JobId,
+    RepositoryId,
+    UploadId,
+    branch_name,
+    new_id,
+    repository_name,
+)
 from lakegate.interface import Body, ObjectReader
 from lakegate.jobs import JobRunner, Work
 from lakegate.metastore.protocol import MetaStore
@@ -59,7 +69,13 @@ from lakegate.objectstore.opener import StoreOpener
 if TYPE_CHECKING:
     import pyarrow.dataset as pads
 
+    from lakegate.ops.multipart import PartUpload
+    from lakegate.ops.objects import ObjectUpload, StoredReader
+    from lakegate.snapshot import Listing, Seen
+
 DATABASE_FILE = "lake.db"
+
+_REMEMBERED_SECONDS = 2.0
 
 
 def wall_clock() -> int:
@@ -80,6 +96,7 @@ class EmbeddedLake:
         self._opener = StoreOpener(settings.storage)
         self._runner = JobRunner()
         self._open: dict[RepositoryId, EmbeddedRepository] = {}
+        self._remembered: dict[str, tuple[float, EmbeddedRepository]] = {}
 
     @classmethod
     def create(
@@ -124,6 +141,11 @@ class EmbeddedLake:
     @property
     def settings(self) -> LakeSettings:
         return self._settings
+
+    @property
+    def has_local_database(self) -> bool:
+        """True where queries are so quick that an event loop may make them in place."""
+        return self._settings.database_url is None or self._settings.database_url.startswith("sqlite")
 
     @property
     def meta(self) -> MetaStore:
@@ -189,12 +211,24 @@ class EmbeddedLake:
             found = self._open.setdefault(info.id, EmbeddedRepository(self._context(info), self._runner))
         return found
 
+    def remembered(self, name: str) -> EmbeddedRepository:
+        """Opens a repository as `repository` does, and believes for some seconds what the database told of it: another
+        server may have deleted it meanwhile."""
+        known = self._remembered.get(name)
+        now = time.monotonic()
+        if known is not None and known[0] > now:
+            return known[1]
+        found = self.repository(name)
+        self._remembered[name] = now + _REMEMBERED_SECONDS, found
+        return found
+
     def delete_repository(self, name: str, force: bool = False) -> None:
         repository = self.repository(name)
         if not force:
             repository.require_empty()
         self._meta.delete_repository(repository.info.name)
         self._open.pop(repository.info.id, None)
+        self._remembered.pop(name, None)
 
     def _namespace_base(self) -> str:
         base = self._settings.default_namespace_base
@@ -312,6 +346,37 @@ class EmbeddedRepository:
 
         return list_page(self.ctx, ref, request)
 
+    def look(self, ref: str, path: str) -> Seen:
+        """Looks a path up at a ref; tells the ref's commit too. See `lakegate.snapshot.look`."""
+        from lakegate.ids import object_path
+        from lakegate.snapshot import look
+
+        return look(self.ctx, ref, object_path(path))
+
+    def reader(self, entry: Entry) -> StoredReader:
+        """Opens the bytes of an entry of this repository."""
+        from lakegate.ops.objects import StoredReader
+
+        return StoredReader(self.ctx, entry)
+
+    def list_at(self, ref: str, request: ListRequest = ListRequest(), *, with_staged: bool = False) -> Listing:
+        """Lists a page; tells the ref's commit too. See `lakegate.snapshot.list_at`."""
+        from lakegate.snapshot import list_at
+
+        return list_at(self.ctx, ref, request, with_staged=with_staged)
+
+    def writable(self, branch: str) -> CommitId:
+        """Returns where a branch stands. Raises NotFound(BRANCH_NOT_FOUND), Refused(READ_ONLY_REF)."""
+        from lakegate import refs
+
+        return refs.get_branch(self.ctx, branch).commit
+
+    def start_put(self, branch: str, path: str) -> ObjectUpload:
+        """Opens a write whose bytes are handed over piece by piece; nothing is seen of it before it is finished."""
+        from lakegate.ops.objects import ObjectUpload
+
+        return ObjectUpload(self.ctx, branch, path)
+
     def put(self, branch: str, path: str, body: Body, request: PutRequest = PutRequest()) -> Entry:
         from lakegate.ops.objects import put
 
@@ -323,6 +388,12 @@ class EmbeddedRepository:
         from lakegate.ops.objects import copy
 
         return copy(self.ctx, branch, path, (source_ref, source_path), request)
+
+    def copy_entry(self, branch: str, path: str, source: Entry, request: PutRequest | None = None) -> Entry:
+        """Copies an entry of this repository, as it was read, onto a branch without copying bytes."""
+        from lakegate.ops.objects import copy_entry
+
+        return copy_entry(self.ctx, branch, path, source, request)
 
     def set_metadata(self, branch: str, path: str, metadata: Mapping[str, str]) -> Entry:
         from lakegate.ops.objects import set_metadata
@@ -345,6 +416,18 @@ class EmbeddedRepository:
         from lakegate.ops.multipart import create_upload
 
         return create_upload(self.ctx, branch, path, request)
+
+    def upload(self, upload: UploadId) -> Upload:
+        """Returns an open upload. Raises NotFound(UPLOAD_NOT_FOUND)."""
+        from lakegate.ops.multipart import get_upload
+
+        return get_upload(self.ctx, upload)
+
+    def start_part(self, upload: UploadId, number: int) -> PartUpload:
+        """Opens a write of one part, as `start_put` does of an object."""
+        from lakegate.ops.multipart import PartUpload
+
+        return PartUpload(self.ctx, upload, number)
 
     def put_part(self, upload: UploadId, number: int, body: Body, request: PutRequest = PutRequest()) -> Part:
         from lakegate.ops.multipart import put_part

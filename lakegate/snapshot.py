@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 
 from lakegate import refs, staging, tree
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, NotFound
 from lakegate.format.kinds import OBJECTS
-from lakegate.ids import BranchName, CommitId, NodeId, StagingToken
+from lakegate.ids import BranchName, CommitId, NodeId, StagingToken, is_full_id
 from lakegate.metastore.protocol import BranchState
 from lakegate.model import MAX_PAGE, CommonPrefix, Entry, ListRequest, Page, page_of
+from lakegate.revision import parse
 
 _LAST = "\U0010ffff"
 
@@ -101,14 +102,46 @@ class Snapshot:
                 return
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a reader of a ref sees at a path, and the commit that the ref stood at. `staged`: not committed yet."""
+
+    commit: CommitId
+    entry: Entry | None
+    staged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of what a reader of a ref sees, and the commit that the ref stood at.
+
+    staged  the paths on the page that are not committed yet, where asked for
+    """
+
+    commit: CommitId
+    page: Page[Entry | CommonPrefix]
+    staged: frozenset[str] = frozenset()
+
+
+def look(ctx: RepositoryContext, ref: str, path: str) -> Seen:
+    """Looks a path up at a ref. A branch's name costs one query, a full commit id none. Raises NotFound, InvalidInput
+    for the ref."""
+    if not is_full_id(ref) and not parse(ref).steps:
+        try:
+            # Branch and staged row as of one instant: a commit in between moves rows from the one to the other.
+            state, row, entry = staging.effective(ctx, BranchName(ref), path)
+        except NotFound as error:
+            if error.kind is not ErrorKind.BRANCH_NOT_FOUND:
+                raise
+        else:
+            return Seen(state.commit, entry, row is not None)
+    commit = refs.resolve(ctx, ref).commit
+    return Seen(commit, staging.committed(ctx, commit, path), False)
+
+
 def stat(ctx: RepositoryContext, ref: str, path: str) -> Entry:
     """Returns the entry that a reader of a ref sees at a path. Raises NotFound(OBJECT_NOT_FOUND)."""
-    resolved = refs.resolve(ctx, ref)
-    if resolved.branch is not None:
-        # Branch and staged row as of one instant: a commit in between moves rows from the one to the other.
-        entry = staging.effective(ctx, resolved.branch.name, path)[2]
-    else:
-        entry = staging.committed(ctx, resolved.commit, path)
+    entry = look(ctx, ref, path).entry
     if entry is None:
         raise object_not_found(ref, path)
     return entry
@@ -116,12 +149,24 @@ def stat(ctx: RepositoryContext, ref: str, path: str) -> Entry:
 
 def list_page(ctx: RepositoryContext, ref: str, request: ListRequest) -> Page[Entry | CommonPrefix]:
     """Lists a page of what a reader of a ref sees."""
+    return list_at(ctx, ref, request).page
+
+
+def list_at(ctx: RepositoryContext, ref: str, request: ListRequest, *, with_staged: bool = False) -> Listing:
+    """Lists a page of what a reader of a ref sees, and tells at which commit."""
     amount = max(0, min(request.amount, MAX_PAGE))
     while True:
         view = Snapshot.of_ref(ctx, ref)
-        found = tuple(islice(view.items(request), amount + 1))
+        page = page_of(tuple(islice(view.items(request), amount + 1)), amount, lambda item: item.path)
+        staged = _staged(view, request, page) if with_staged and view.tokens else frozenset[str]()
         if view.still_whole(ref):
-            return page_of(found, amount, lambda item: item.path)
+            return Listing(view.commit, page, staged)
+
+
+def _staged(view: Snapshot, request: ListRequest, page: Page[Entry | CommonPrefix]) -> frozenset[str]:
+    last = page.items[-1].path if page.items else ""
+    rows = staging.iterate(view.ctx, view.tokens, request.prefix, request.after)
+    return frozenset(row.path for row in takewhile(lambda row: row.path <= last, rows))
 
 
 def object_not_found(ref: str, path: str) -> NotFound:

@@ -75,7 +75,7 @@ ANSWERS: Mapping[ErrorKind, Answer] = MappingProxyType(
         K.NOTHING_TO_ROLL_BACK: Answer(400, "InvalidRequest"),
         K.DIRTY_BRANCH: Answer(400, "InvalidRequest"),
         K.DEFAULT_BRANCH: Answer(403, "AccessDenied"),
-        K.READ_ONLY_REF: Answer(403, "AccessDenied"),
+        K.READ_ONLY_REF: Answer(403, "MethodNotAllowed", 405),
         K.REPOSITORY_NOT_EMPTY: Answer(409, "BucketNotEmpty"),
         K.DESTINATION_NOT_EMPTY: Answer(409, "OperationAborted"),
         K.NO_MERGE_BASE: Answer(400, "InvalidRequest"),

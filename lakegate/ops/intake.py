@@ -154,4 +154,5 @@ def _check(what: str, received: Received, declared: PutRequest) -> None:
                 ErrorKind.CHECKSUM_MISMATCH,
                 f"The bytes that came for {what} have the {name} {found}, not {wanted}.",
                 hint="They were damaged on the way: send them again.",
+                details={"checksum": name},
             )

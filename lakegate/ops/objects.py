@@ -27,6 +27,11 @@ class StoredReader:
         self.entry = entry
         self._store, self._key = ctx.addresses.locate(entry.address)
 
+    @property
+    def is_local(self) -> bool:
+        """True where reads are quick; see `ObjectStore.is_local`."""
+        return self._store.is_local
+
     def read(self, start: int = 0, length: int | None = None) -> bytes:
         length = self._bounded(start, length)
         return self._store.get_range(self._key, start, length) if length else b""
@@ -53,13 +58,16 @@ class StoredReader:
 class ObjectUpload:
     """Takes one object's bytes piece by piece, in constant memory; nothing is seen of it before `finish`.
 
-    What `write` and `finish` raise has dropped the bytes; a caller that gives up calls `abort`.
+    What `write` and `finish` raise has dropped the bytes; a caller that gives up calls `abort`. `commit` is where the
+    branch stood at the start.
     """
 
     def __init__(self, ctx: RepositoryContext, branch: str, path: str) -> None:
         self._ctx = ctx
         self._path = object_path(path)
-        self._branch = refs.get_branch(ctx, branch).name
+        state = refs.get_branch(ctx, branch)
+        self.commit = state.commit
+        self._branch = state.name
         self._intake = Intake(ctx, fresh_address())
 
     def write(self, data: Data) -> None:
@@ -115,8 +123,12 @@ def put(ctx: RepositoryContext, branch: str, path: str, body: Body, request: Put
 
 def copy(ctx: RepositoryContext, branch: str, path: str, source: tuple[str, str], request: PutRequest | None) -> Entry:
     """Copies an object (ref, path) onto a branch: a new entry for the same bytes."""
-    there = stat(ctx, source[0], object_path(source[1]))
-    entry = replace(there, path=object_path(path), mtime=ctx.clock())
+    return copy_entry(ctx, branch, path, stat(ctx, source[0], object_path(source[1])), request)
+
+
+def copy_entry(ctx: RepositoryContext, branch: str, path: str, source: Entry, request: PutRequest | None) -> Entry:
+    """Copies an entry of this repository onto a branch. `request` replaces metadata and content type."""
+    entry = replace(source, path=object_path(path), mtime=ctx.clock())
     if request is not None:
         entry = replace(
             entry,

@@ -1,0 +1,158 @@
+"""The S3 gateway as an ASGI application: recognises who asks, finds the operation, answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from itertools import count
+
+from starlette.types import Receive, Scope, Send
+
+from lakegate.access import Authenticator
+from lakegate.errors import ErrorKind, LakegateError
+from lakegate.ids import new_id
+from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate_api.s3 import buckets, listing, objects, writes
+from lakegate_api.s3.addressing import Bucket, GatewayOptions, address_of, bucket_of
+from lakegate_api.s3.answers import Answer, send_answer
+from lakegate_api.s3.call import BucketCall, Call, ObjectCall, Service
+from lakegate_api.s3.errors import error_answer
+from lakegate_api.s3.failures import S3Refusal, not_offered
+from lakegate_api.s3.headers import COMMIT
+from lakegate_api.s3.request import S3Request
+from lakegate_api.s3.signatures import Signatures
+from lakegate_api.s3.work import Threads
+
+__all__ = ["GatewayOptions", "S3Gateway"]
+
+_log = logging.getLogger(__name__)
+
+_READS = frozenset({"GET", "HEAD"})
+# Parts of the S3 API that a query parameter asks for, understood and not built.
+_UNBUILT = frozenset(
+    [
+        "accelerate",
+        "acl",
+        "analytics",
+        "cors",
+        "encryption",
+        "intelligent-tiering",
+        "inventory",
+        "legal-hold",
+        "lifecycle",
+        "logging",
+        "metrics",
+        "notification",
+        "object-lock",
+        "ownershipControls",
+        "policy",
+        "policyStatus",
+        "publicAccessBlock",
+        "renameObject",
+        "replication",
+        "requestPayment",
+        "restore",
+        "retention",
+        "select",
+        "session",
+        "tagging",
+        "torrent",
+        "website",
+    ]
+)
+
+
+class S3Gateway:
+    """Serves a lake to S3 clients. All that a request asks of the lake is one method of the library."""
+
+    def __init__(self, lake: EmbeddedLake, access: Authenticator, options: GatewayOptions = GatewayOptions()) -> None:
+        self._service = Service(lake, access, options, Threads())
+        self._signatures = Signatures(access, options.s3_hosts)
+        self._mark = new_id()[:12]
+        self._numbers = count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = S3Request(scope)
+        call: Call | None = None
+        try:
+            principal, signed = self._signatures.check(request)
+            call = Call(self._service, request, receive, principal, signed)
+            answer = await self._answer(call)
+        except (LakegateError, S3Refusal) as error:
+            answer = error_answer(error, request.method, request.raw_path)
+            if answer.status >= 500 and not _is_refusal(error):
+                _log.error("%s %s: %s", request.method, request.raw_path, error, exc_info=error)
+        except Exception as error:  # noqa: BLE001 - the last resort: logged, and answered
+            _log.exception("%s %s failed", request.method, request.raw_path)
+            crash = LakegateError(
+                ErrorKind.INTERNAL, "Something broke inside the server.", hint="The server's log says what; report it."
+            )
+            crash.__cause__ = error
+            answer = error_answer(crash, request.method, request.raw_path)
+        answer.headers["x-amz-request-id"] = f"{self._mark}{next(self._numbers):08x}"
+        if call is not None and call.commit is not None:
+            answer.headers[COMMIT] = call.commit
+        await send_answer(answer, send, head=request.method == "HEAD")
+
+    async def _answer(self, call: Call) -> Answer:
+        request = call.request
+        address = address_of(request, self._service.options.s3_hosts)
+        if not address.bucket:
+            if request.method == "GET":
+                call.allow("repositories:read", "*")
+                return await buckets.list_buckets(call)
+            raise S3Refusal("MethodNotAllowed", f"{request.method} is not possible here.", "Name a bucket.")
+        bucket = bucket_of(address.bucket, self._service.options)
+        if request.query:
+            for name in request.query:
+                if name in _UNBUILT:
+                    raise not_offered(f"The S3 operation `?{name}`", "See the documentation for what the gateway does.")
+        access = "read" if request.method in _READS else "write"
+        call.allow(f"objects:{access}", f"{bucket.repository}/{address.key}")
+        if request.method == "PUT" and not address.key:
+            return await buckets.create_bucket(call, bucket)
+        repository = await self._repository(bucket)
+        if address.key:
+            return await _object_operation(request)(ObjectCall(call, bucket, repository, address.key))
+        return await _bucket_operation(request)(BucketCall(call, bucket, repository))
+
+    async def _repository(self, bucket: Bucket) -> EmbeddedRepository:
+        lake = self._service.lake
+        return await self._service.threads.quick(lake.has_local_database, lambda: lake.remembered(bucket.repository))
+
+
+def _object_operation(request: S3Request) -> Callable[[ObjectCall], Awaitable[Answer]]:
+    method, query = request.method, request.query
+    if method in _READS:
+        return objects.attributes if "attributes" in query else objects.read_object
+    if method == "PUT":
+        return writes.copy_object if "x-amz-copy-source" in request.headers else writes.put_object
+    if method == "DELETE":
+        return writes.delete_object
+    raise _unknown(request)
+
+
+def _bucket_operation(request: S3Request) -> Callable[[BucketCall], Awaitable[Answer]]:
+    method, query = request.method, request.query
+    if method == "HEAD":
+        return buckets.head_bucket
+    if method == "DELETE":
+        return buckets.delete_bucket
+    if method == "GET":
+        if "location" in query:
+            return buckets.get_location
+        if "versioning" in query:
+            return buckets.get_versioning
+        if "versions" in query:
+            return listing.list_versions
+        return listing.list_v2 if query.get("list-type") == "2" else listing.list_v1
+    raise _unknown(request)
+
+
+def _unknown(request: S3Request) -> S3Refusal:
+    asked = f"{request.method} with {', '.join(f'`{name[:40]}`' for name in request.query) or 'no parameters'}"
+    return not_offered(f"The S3 operation {asked}", "See the documentation for what the gateway does.")
+
+
+def _is_refusal(error: LakegateError | S3Refusal) -> bool:
+    return isinstance(error, S3Refusal) or error.kind is ErrorKind.NOT_OFFERED
