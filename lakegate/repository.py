@@ -451,6 +451,13 @@ class EmbeddedRepository:
 
         return complete_upload(self.ctx, upload, parts, request)
 
+    def completed(self, upload: UploadId, branch: str, path: str) -> Entry:
+        """Returns the entry that an upload became, where it still stands at its path. Raises
+        NotFound(UPLOAD_NOT_FOUND)."""
+        from lakegate.ops.multipart import completed
+
+        return completed(self.ctx, upload, BranchName(branch), path)
+
     def abort_upload(self, upload: UploadId) -> None:
         from lakegate.ops.multipart import abort_upload
 

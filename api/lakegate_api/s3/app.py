@@ -12,7 +12,7 @@ from lakegate.access import Authenticator
 from lakegate.errors import ErrorKind, LakegateError
 from lakegate.ids import new_id
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
-from lakegate_api.s3 import buckets, listing, objects, writes
+from lakegate_api.s3 import buckets, deletes, listing, multipart, objects, upload_lists, writes
 from lakegate_api.s3.addressing import Bucket, GatewayOptions, address_of, bucket_of
 from lakegate_api.s3.answers import Answer, send_answer
 from lakegate_api.s3.call import BucketCall, Call, ObjectCall, Service
@@ -124,11 +124,21 @@ class S3Gateway:
 def _object_operation(request: S3Request) -> Callable[[ObjectCall], Awaitable[Answer]]:
     method, query = request.method, request.query
     if method in _READS:
+        if "uploadId" in query and method == "GET":
+            return multipart.list_parts
         return objects.attributes if "attributes" in query else objects.read_object
     if method == "PUT":
-        return writes.copy_object if "x-amz-copy-source" in request.headers else writes.put_object
+        is_copy = "x-amz-copy-source" in request.headers
+        if "uploadId" in query:
+            return multipart.copy_part if is_copy else multipart.put_part
+        return writes.copy_object if is_copy else writes.put_object
+    if method == "POST":
+        if "uploads" in query:
+            return multipart.create
+        if "uploadId" in query:
+            return multipart.complete
     if method == "DELETE":
-        return writes.delete_object
+        return multipart.abort if "uploadId" in query else writes.delete_object
     raise _unknown(request)
 
 
@@ -138,11 +148,15 @@ def _bucket_operation(request: S3Request) -> Callable[[BucketCall], Awaitable[An
         return buckets.head_bucket
     if method == "DELETE":
         return buckets.delete_bucket
+    if method == "POST" and "delete" in query:
+        return deletes.delete_objects
     if method == "GET":
         if "location" in query:
             return buckets.get_location
         if "versioning" in query:
             return buckets.get_versioning
+        if "uploads" in query:
+            return upload_lists.list_uploads
         if "versions" in query:
             return listing.list_versions
         return listing.list_v2 if query.get("list-type") == "2" else listing.list_v1

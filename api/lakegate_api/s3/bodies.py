@@ -81,9 +81,10 @@ class Taker:
         return {checksums.PREFIX + algorithm: wanted}
 
 
-async def read_document(call: Call) -> bytes:
-    """Reads a small body whole, and checks all that was declared of it. Raises S3Refusal, InvalidInput."""
-    declared = declared_body(call)
+async def read_document(call: Call, *, checksum: bool = True) -> bytes:
+    """Reads a small body whole, and checks all that was declared of it. `checksum` False: one among the headers is not
+    that of the body. Raises S3Refusal, InvalidInput."""
+    declared = declared_body(call, checksum=checksum)
     length = call.request.content_length()
     if length is not None and length > MAX_BODY_BYTES:
         raise _too_long()

@@ -69,6 +69,14 @@ def new_checksum(algorithm: str) -> Checksum:
 def declared(headers: Mapping[str, str]) -> tuple[str, str] | None:
     """Returns the checksum among headers as (algorithm, base64). Raises S3Refusal for several, for one that is not
     offered, and for one that is not base64 of the right length."""
+    found = declared_of_object(headers)
+    if found is not None:
+        require_form(*found)
+    return found
+
+
+def declared_of_object(headers: Mapping[str, str]) -> tuple[str, str] | None:
+    """The same of a multipart object: its form is not checked, for it may end with `-<parts>`."""
     found = [name for name in headers if name.startswith(PREFIX) and name not in _OTHERS]
     if not found:
         return None
@@ -76,9 +84,7 @@ def declared(headers: Mapping[str, str]) -> tuple[str, str] | None:
         raise S3Refusal("InvalidRequest", f"There are several checksums: {', '.join(sorted(found))}.", "Send one.")
     algorithm = found[0].removeprefix(PREFIX)
     value = headers[found[0]].strip()
-    if algorithm in _BYTES:
-        require_form(algorithm, value)
-    else:
+    if algorithm not in _BYTES:
         new_checksum(algorithm)
     return algorithm, value
 

@@ -42,8 +42,8 @@ class Declared:
         return bool(self.algorithm) and not (self.algorithm == "sha256" and self.checksum)
 
 
-def declared_body(call: Call) -> Declared:
-    """Reads what a request declares of its body. Raises S3Refusal."""
+def declared_body(call: Call, *, checksum: bool = True) -> Declared:
+    """Reads what a request declares of its body; without `checksum`, all but that. Raises S3Refusal."""
     request = call.request
     headers = request.headers
     payload = call.signed.payload if call.signed is not None else headers.get("x-amz-content-sha256", UNSIGNED)
@@ -59,19 +59,19 @@ def declared_body(call: Call) -> Declared:
         raise invalid_argument(
             f"x-amz-content-sha256 is {payload[:80]!r}.", f"Send a SHA-256 in hex, {UNSIGNED} or a STREAMING- mode."
         )
-    found = checksums.declared(headers)
-    algorithm, checksum = found or ("", "")
-    if not algorithm and decoder is not None:
+    found = checksums.declared(headers) if checksum else None
+    algorithm, value = found or ("", "")
+    if checksum and not algorithm and decoder is not None:
         algorithm = checksums.announced(headers) or ""
     is_payload_hash = sha256 is not None
-    if algorithm == "sha256" and checksum:
-        given = base64.b64decode(checksum).hex()
+    if algorithm == "sha256" and value:
+        given = base64.b64decode(value).hex()
         if sha256 is not None and sha256 != given:
             raise S3Refusal("BadDigest", "x-amz-content-sha256 and x-amz-checksum-sha256 are not the same.")
         sha256 = given
-    if algorithm and not checksum:
+    if algorithm and not value:
         checksums.new_checksum(algorithm)
-    return Declared(size, decoder, _md5(headers.get("content-md5")), sha256, is_payload_hash, algorithm, checksum)
+    return Declared(size, decoder, _md5(headers.get("content-md5")), sha256, is_payload_hash, algorithm, value)
 
 
 def _md5(header: str | None) -> str | None:

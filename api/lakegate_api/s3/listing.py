@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 from urllib.parse import quote
 
 from lakegate.ids import CommitId
-from lakegate.model import MAX_PAGE, CommonPrefix, Entry, ListRequest
+from lakegate.model import MAX_PAGE, CommonPrefix, Entry, ListRequest, Page
 from lakegate_api.s3.answers import Answer
 from lakegate_api.s3.call import BucketCall
 from lakegate_api.s3.documents import Element, document, iso_time
 from lakegate_api.s3.failures import invalid_argument, not_offered
+
+T = TypeVar("T")
 
 _LAST = "\U0010ffff"
 _OWNER: list[Element] = [("ID", "lakegate"), ("DisplayName", "lakegate")]
@@ -58,7 +61,7 @@ async def list_v2(call: BucketCall) -> Answer:
     token, start_after = query.get("continuation-token", ""), query.get("start-after", "")
     wanted = _wanted(call, _from_token(token) if token else start_after)
     listed = await list_page(call, wanted)
-    write = _writer(call)
+    write = key_writer(call)
     content: list[Element] = [
         ("Name", call.bucket.name),
         ("Prefix", write(wanted.prefix)),
@@ -82,7 +85,7 @@ async def list_v1(call: BucketCall) -> Answer:
     marker = call.request.query.get("marker", "")
     wanted = _wanted(call, marker)
     listed = await list_page(call, wanted)
-    write = _writer(call)
+    write = key_writer(call)
     content: list[Element] = [
         ("Name", call.bucket.name),
         ("Prefix", write(wanted.prefix)),
@@ -101,7 +104,7 @@ async def list_versions(call: BucketCall) -> Answer:
     marker = call.request.query.get("key-marker", "")
     wanted = _wanted(call, marker, with_staged=True)
     listed = await list_page(call, wanted)
-    write = _writer(call)
+    write = key_writer(call)
     content: list[Element] = [
         ("Name", call.bucket.name),
         ("Prefix", write(wanted.prefix)),
@@ -119,11 +122,11 @@ async def list_versions(call: BucketCall) -> Answer:
 
 async def list_page(call: BucketCall, wanted: Wanted) -> Listed:
     """Lists one page of a bucket's keys. Raises NotFound for a prefix with an unknown ref."""
-    items = await call.run(lambda: tuple(islice(_items(call, wanted), wanted.amount + 1)) if wanted.amount else ())
-    if len(items) <= wanted.amount:
-        return Listed(items)
-    items = items[: wanted.amount]
-    return Listed(items, items[-1].key)
+    if not wanted.amount:
+        return Listed(())
+    found = await call.run(lambda: list(islice(_items(call, wanted), wanted.amount + 1)))
+    page = tuple(found[: wanted.amount])
+    return Listed(page, page[-1].key if len(found) > len(page) else "")
 
 
 def _items(call: BucketCall, wanted: Wanted) -> Iterator[Item]:
@@ -172,25 +175,25 @@ def _of_ref(call: BucketCall, ref: str, folder: str, wanted: Wanted) -> Iterator
             return
 
 
+def folders_of_branches(call: BucketCall, prefix: str) -> list[str]:
+    """The branches with a prefix as folders, in the order of keys, which is not that of names: `a-b/` comes before
+    `a/`."""
+    return sorted(f"{branch.name}/" for branch in _all(lambda after: call.repository.branches(prefix, after, MAX_PAGE)))
+
+
 def _folders_of_refs(call: BucketCall, prefix: str) -> list[str]:
-    """The branches and tags with a prefix as folders, in the order of keys, which is not that of names: `a-b/` comes
-    before `a/`."""
-    repository = call.repository
-    names: list[str] = []
+    tags = _all(lambda after: call.repository.tags(prefix, after, MAX_PAGE))
+    return sorted([*folders_of_branches(call, prefix), *(f"{tag.name}/" for tag in tags)])
+
+
+def _all(page_after: Callable[[str], Page[T]]) -> Iterator[T]:
     after = ""
     while True:
-        branches = repository.branches(prefix, after, MAX_PAGE)
-        names += [branch.name for branch in branches.items]
-        after = branches.next_after
+        page = page_after(after)
+        yield from page.items
+        after = page.next_after
         if not after:
-            break
-    while True:
-        tags = repository.tags(prefix, after, MAX_PAGE)
-        names += [tag.name for tag in tags.items]
-        after = tags.next_after
-        if not after:
-            break
-    return sorted(f"{name}/" for name in names)
+            return
 
 
 def _wanted(call: BucketCall, after: str, *, with_staged: bool = False) -> Wanted:
@@ -212,7 +215,7 @@ def _answer(
     with_owner: bool,
     as_versions: bool = False,
 ) -> Answer:
-    write = _writer(call)
+    write = key_writer(call)
     content.append(("IsTruncated", bool(listed.last)))
     if "encoding-type" in call.request.query:
         content.append(("EncodingType", "url"))
@@ -236,7 +239,8 @@ def _answer(
     return Answer.xml(document(root, content + folders))
 
 
-def _writer(call: BucketCall) -> Encode:
+def key_writer(call: BucketCall) -> Encode:
+    """Returns what writes keys as the client asked for them."""
     return Encode("encoding-type" in call.request.query)
 
 

@@ -254,13 +254,16 @@ def _canonical_requests(request: S3Request, claim: _Claim, headers: str) -> Iter
     may send `=` or a blank as `+`, and sign `%3D` or `%20`)."""
     tail = f"{headers}\n{claim.signed_headers}\n{claim.payload}"
     path, query = request.raw_path, _encoded_query(request.raw_query, claim.presigned)
-    yield f"{request.method}\n{path}\n{query}\n{tail}"
-    raw_query = _raw_query(request.raw_query, claim.presigned)
-    if raw_query != query:
-        yield f"{request.method}\n{path}\n{raw_query}\n{tail}"
-    encoded = quote(decoded(path).encode("utf-8"), safe="/~")
-    if encoded != path:
-        yield f"{request.method}\n{encoded}\n{query}\n{tail}"
+    # Who may GET may ask for the head of the same: clients that got a presigned URL do.
+    methods = ("HEAD", "GET") if claim.presigned and request.method == "HEAD" else (request.method,)
+    for method in methods:
+        yield f"{method}\n{path}\n{query}\n{tail}"
+        raw_query = _raw_query(request.raw_query, claim.presigned)
+        if raw_query != query:
+            yield f"{method}\n{path}\n{raw_query}\n{tail}"
+        encoded = quote(decoded(path).encode("utf-8"), safe="/~")
+        if encoded != path:
+            yield f"{method}\n{encoded}\n{query}\n{tail}"
 
 
 def _encoded_query(raw: str, presigned: bool) -> str:
