@@ -8,6 +8,8 @@ from lakegate.access import Authenticator
 from lakegate.config import ServerSettings
 from lakegate.repository import EmbeddedLake
 from lakegate_api.rest.application import Served, create_api
+from lakegate_api.s3.addressing import GatewayOptions
+from lakegate_api.s3.app import S3Gateway
 from lakegate_api.storage import storage_config
 
 _SIGNED_QUERY = (b"x-amz-algorithm=", b"x-amz-credential=", b"x-amz-signature=", b"awsaccesskeyid=")
@@ -50,8 +52,6 @@ def create_rest_app(lake: EmbeddedLake, authenticator: Authenticator, settings: 
 
 def create_app(lake: EmbeddedLake, authenticator: Authenticator, settings: ServerSettings) -> ASGIApp:
     """Makes the server's application over an open lake."""
-    from lakegate_api.s3.app import GatewayOptions, S3Gateway  # type: ignore[import-not-found, unused-ignore]
-
     rest = create_rest_app(lake, authenticator, settings)
     options = GatewayOptions(s3_hosts=settings.s3_hosts, plain_bucket_is_branch=settings.plain_bucket_is_branch)
     return Application(rest, S3Gateway(lake, authenticator, options), settings.s3_hosts)

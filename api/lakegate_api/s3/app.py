@@ -23,8 +23,6 @@ from lakegate_api.s3.request import S3Request
 from lakegate_api.s3.signatures import Signatures
 from lakegate_api.s3.work import Threads
 
-__all__ = ["GatewayOptions", "S3Gateway"]
-
 _log = logging.getLogger(__name__)
 
 _READS = frozenset({"GET", "HEAD"})
