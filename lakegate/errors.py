@@ -97,6 +97,11 @@ class ErrorKind(StrEnum):
     DELTA_FILE_CHANGED = "delta_file_changed"
     # merges
     MERGE_CONFLICT = "merge_conflict"
+    # rows of tables
+    KEY_NOT_FOUND = "key_not_found"
+    KEY_NULL = "key_null"
+    KEY_NOT_UNIQUE = "key_not_unique"
+    ROWS_INCOMPATIBLE = "rows_incompatible"
     # access
     UNAUTHENTICATED = "unauthenticated"
     INVALID_ACCESS_KEY = "invalid_access_key"

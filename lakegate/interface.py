@@ -38,15 +38,21 @@ from lakegate.model import (
     ObjectChange,
     Page,
     Part,
+    PartitionDiff,
     PinDocument,
     Progress,
     PutRequest,
     RepositoryInfo,
+    Resolution,
     RollbackOutcome,
     RollbackRequest,
+    RowDiff,
+    RowDiffRequest,
+    RowFormat,
     TableDiff,
     TableHistoryItem,
     TablePreview,
+    TableProfile,
     TableVersion,
     Tag,
     Upload,
@@ -298,6 +304,38 @@ class Repository(Protocol):
     def table_diff(
         self, left: str, right: str, prefix: str = "", after: str = "", amount: int = 100
     ) -> Page[TableDiff]: ...
+
+    def table_partitions(self, left: str, right: str, path: str, amount: int = 1000) -> tuple[PartitionDiff, ...]:
+        """Tells which partitions of a table differ, and by how many files, rows and bytes, in the order of their
+        values; at most `amount`. A table that a ref lacks holds nothing there."""
+        ...
+
+    def table_profile(self, left: str, right: str, path: str) -> TableProfile:
+        """Tells for each column of a table its nulls, distinct values, least, greatest and mean value on both refs.
+        Reads the table. Raises as `row_diff`."""
+        ...
+
+    def row_diff(self, left: str, right: str, request: RowDiffRequest) -> RowDiff:
+        """Compares the rows of a table on two refs' commits, reading only data files that differ.
+
+        Raises NotFound(TABLE_NOT_FOUND) where neither has the table, InvalidInput(KEY_NOT_FOUND), Refused(KEY_NULL,
+        KEY_NOT_UNIQUE) with the first such keys in `details`, Refused(DELTA_FEATURE_UNKNOWN) where rows can't be read
+        right.
+        """
+        ...
+
+    def row_diff_file(self, left: str, right: str, request: RowDiffRequest, form: RowFormat) -> Iterator[bytes]:
+        """Yields a file of all rows that differ. Its columns are `_change` (`added`, `removed`, and with a key
+        `updated_from` and `updated_to`, which follow each other), `_count` without a key, then those of the table.
+        Raises as `row_diff`, before the first bytes."""
+        ...
+
+    def row_conflicts_file(
+        self, source: str, destination: str, resolution: Resolution, form: RowFormat
+    ) -> Iterator[bytes]:
+        """Yields a file of all rows that a merge of a table by key can't settle: `_side` (`base`, `source`,
+        `destination`), then the table's columns; the rows of one key follow each other."""
+        ...
 
     def read_table(self, ref: str, path: str) -> pads.Dataset:
         """The live rows of a table as a pyarrow dataset with the table's logical columns, straight from the data

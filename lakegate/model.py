@@ -291,11 +291,18 @@ class Take(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """How one conflict is settled: `path` is a table's folder or an object's path."""
+    """How one conflict is settled: `path` is a table's folder or an object's path.
+
+    For `Take.ROWS` `key` names the columns that tell rows apart. Rows that both sides changed, each to another value,
+    are conflicts, unless `prefer` (SOURCE or DESTINATION) takes one side's, or `newest` names a column: the row with
+    the greater value there is taken (a row that is gone, or has null there, is older than any other).
+    """
 
     path: str
     take: Take
     key: tuple[str, ...] = ()
+    prefer: Take | None = None
+    newest: str | None = None
 
 
 class Strategy(StrEnum):
@@ -346,6 +353,8 @@ class ConflictKind(StrEnum):
     METADATA_CHANGED = "metadata_changed"  # schema, partitioning, properties or domains don't go together
     PROTOCOL_CHANGED = "protocol_changed"  # the protocols don't go together
     CONCURRENT_TRANSACTION = "concurrent_transaction"  # both advanced one application's `txn` version
+    ROW_CHANGED = "row_changed"  # a merge of rows by key: both sides changed one row, each to another value
+    SCHEMA_INCOMPATIBLE = "schema_incompatible"  # both sides changed a table's columns, so that they don't fit together
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,11 +371,33 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class RowConflict:
+    """One row that both sides of a merge by key changed: its values at base, source and destination, JSON-ready as
+    `TablePreview` has them, in the order of `RowConflicts.columns`; None: no such row there."""
+
+    key: tuple[Any, ...]
+    base: tuple[Any, ...] | None
+    source: tuple[Any, ...] | None
+    destination: tuple[Any, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowConflicts:
+    """The rows of one table that both sides changed: how many, and the first of them by key."""
+
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    count: int
+    first: tuple[RowConflict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Conflict:
     """One typed reason why a merge cannot go on. `table` is the table's folder, None for a plain object.
 
     files       paths of data files that it is about, relative to the table: at most 100 of `file_count`
     partitions  those that it is about, as `year=2026/month=1`; at most 100. () for unpartitioned tables too
+    rows        of ROW_CHANGED
     """
 
     kind: ConflictKind
@@ -380,6 +411,7 @@ class Conflict:
     files: tuple[str, ...] = ()
     partitions: tuple[str, ...] = ()
     file_count: int = 0
+    rows: RowConflicts | None = None
 
 
 class TableOutcome(StrEnum):
@@ -389,6 +421,7 @@ class TableOutcome(StrEnum):
     ROLLED_BACK = "rolled_back"
     REMOVED = "removed"
     CONFLICT = "conflict"
+    MERGED_ROWS = "merged_rows"  # a new version that holds both sides' changes, row by row
     REPLAYED = "replayed"  # the source's versions stand as new versions after the destination's
 
 
@@ -606,6 +639,131 @@ class TablePreview:
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
+
+
+# -- rows of tables ---------------------------------------------------------------------------------------------------
+
+
+class RowChangeKind(StrEnum):
+    ADDED = "added"
+    REMOVED = "removed"
+    UPDATED = "updated"
+
+
+class RowFormat(StrEnum):
+    """How all rows of a difference are written out."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class RowDiffRequest:
+    """Which rows to compare.
+
+    table  the table's folder
+    key    columns that tell rows apart: a row with the same key and other values is updated. Without a key, rows are
+           compared by content, as a multiset: a row that stands twice on one side and once on the other differs once
+    limit  the most rows to answer with (0 to 1,000); counts are of all
+    """
+
+    table: str
+    key: tuple[str, ...] = ()
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """One row that differs: an added one has no `left`, a removed one no `right`, an updated one both. Values are
+    JSON-ready as `TablePreview` has them, in the order of `RowDiff.columns`. `count` says how often an added or removed
+    row stands (more than once only without a key)."""
+
+    kind: RowChangeKind
+    left: tuple[Any, ...] | None = None
+    right: tuple[Any, ...] | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RowDiff:
+    """How the rows of one table differ between two refs. Only data files that differ were read.
+
+    left, right      the table versions; None: there is no such table
+    columns          that were compared and are shown: those of the right side (of the left, where the right has no
+                     table). A column that the left lacks is null there; one that the right lacks is left out
+    schema_changes   in words, as `TableDiff` has them
+    added, removed, updated  counts of all rows, not only those in `rows`
+    files_left, files_right  how many data files were read on each side
+    notes            what to know of the comparison, in words
+    """
+
+    path: str
+    left: TableVersion | None
+    right: TableVersion | None
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    added: int
+    removed: int
+    updated: int
+    rows: tuple[RowChange, ...]
+    schema_changes: tuple[str, ...] = ()
+    files_left: int = 0
+    files_right: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnStatistics:
+    """What one column holds. Values are JSON-ready as `TablePreview` has them; None where there is no such value.
+
+    nulls     how many values are null
+    nans      how many are not a number; they count in nothing else but `distinct`
+    distinct  about how many different values, within some percent (a HyperLogLog sketch)
+    min, max  of a column of numbers, texts or moments
+    mean      of a column of numbers
+    """
+
+    nulls: int
+    distinct: int | None
+    min: Any = None
+    max: Any = None
+    mean: float | None = None
+    nans: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnProfile:
+    """One column before and after; None: the side has no such column. `type` is in words, the right side's first."""
+
+    name: str
+    type: str
+    left: ColumnStatistics | None
+    right: ColumnStatistics | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableProfile:
+    """The columns of one table on two refs, side by side. Row counts are None where the side has no table."""
+
+    path: str
+    left_rows: int | None
+    right_rows: int | None
+    columns: tuple[ColumnProfile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionDiff:
+    """How the files of one partition differ. `values` are as the table states them; None is SQL NULL. Rows are by the
+    files' statistics, None where a file has none."""
+
+    values: Mapping[str, str | None]
+    files_added: int = 0
+    files_removed: int = 0
+    rows_added: int | None = 0
+    rows_removed: int | None = 0
+    bytes_added: int = 0
+    bytes_removed: int = 0
 
 
 # -- pins -------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -49,15 +49,21 @@ from lakegate.model import (
     ObjectChange,
     Page,
     Part,
+    PartitionDiff,
     PinDocument,
     Progress,
     PutRequest,
     RepositoryInfo,
+    Resolution,
     RollbackOutcome,
     RollbackRequest,
+    RowDiff,
+    RowDiffRequest,
+    RowFormat,
     TableDiff,
     TableHistoryItem,
     TablePreview,
+    TableProfile,
     TableVersion,
     Tag,
     Upload,
@@ -581,6 +587,33 @@ class EmbeddedRepository:
         from lakegate.ops.tables import table_diff
 
         return table_diff(self.ctx, left, right, ListRequest(prefix, after, _bounded(amount)))
+
+    def table_partitions(self, left: str, right: str, path: str, amount: int = 1000) -> tuple[PartitionDiff, ...]:
+        from lakegate.ops.rows import table_partitions
+
+        return table_partitions(self.ctx, left, right, path, _bounded(amount))
+
+    def table_profile(self, left: str, right: str, path: str) -> TableProfile:
+        from lakegate.ops.rows import table_profile
+
+        return table_profile(self.ctx, left, right, path)
+
+    def row_diff(self, left: str, right: str, request: RowDiffRequest) -> RowDiff:
+        from lakegate.ops.rows import row_diff
+
+        return row_diff(self.ctx, left, right, request)
+
+    def row_diff_file(self, left: str, right: str, request: RowDiffRequest, form: RowFormat) -> Iterator[bytes]:
+        from lakegate.ops.rows import row_diff_file
+
+        return row_diff_file(self.ctx, left, right, request, form)
+
+    def row_conflicts_file(
+        self, source: str, destination: str, resolution: Resolution, form: RowFormat
+    ) -> Iterator[bytes]:
+        from lakegate.ops.rows import row_conflicts_file
+
+        return row_conflicts_file(self.ctx, source, destination, resolution, form)
 
     def read_table(self, ref: str, path: str) -> pads.Dataset:
         from lakegate.ops.tables import read_table

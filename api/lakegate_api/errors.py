@@ -101,6 +101,11 @@ ANSWERS: Mapping[ErrorKind, Answer] = MappingProxyType(
         K.DELTA_FILE_CHANGED: Answer(409, "OperationAborted"),
         # merges
         K.MERGE_CONFLICT: Answer(409, "OperationAborted"),
+        # rows of tables
+        K.KEY_NOT_FOUND: Answer(400, "InvalidArgument"),
+        K.KEY_NULL: Answer(409, "OperationAborted"),
+        K.KEY_NOT_UNIQUE: Answer(409, "OperationAborted"),
+        K.ROWS_INCOMPATIBLE: Answer(409, "OperationAborted"),
         # access
         K.UNAUTHENTICATED: Answer(401, "AccessDenied", 403),
         K.INVALID_ACCESS_KEY: Answer(401, "InvalidAccessKeyId", 403),

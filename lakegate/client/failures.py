@@ -72,6 +72,7 @@ _KINDS: tuple[tuple[type[LakegateError], tuple[ErrorKind, ...]], ...] = (
             K.CHECKSUM_MISMATCH,
             K.INVALID_PART,
             K.ENTITY_TOO_LARGE,
+            K.KEY_NOT_FOUND,
         ),
     ),
     (
@@ -102,6 +103,9 @@ _KINDS: tuple[tuple[type[LakegateError], tuple[ErrorKind, ...]], ...] = (
             K.DELTA_FILE_MISSING,
             K.DELTA_FILE_CHANGED,
             K.TOO_MANY_UPDATES,
+            K.KEY_NULL,
+            K.KEY_NOT_UNIQUE,
+            K.ROWS_INCOMPATIBLE,
         ),
     ),
     (

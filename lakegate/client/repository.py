@@ -6,10 +6,11 @@ from lakegate.client.changes import ChangeRequests
 from lakegate.client.contents import ContentRequests
 from lakegate.client.exports import export
 from lakegate.client.reports import ReportRequests
+from lakegate.client.rows import RowRequests
 from lakegate.model import ExportRequest, Job, Progress
 
 
-class HttpRepository(ContentRequests, ChangeRequests, ReportRequests):
+class HttpRepository(ContentRequests, ChangeRequests, ReportRequests, RowRequests):
     """Implements `lakegate.interface.Repository` over the REST API of a server: each method is one route, or few."""
 
     def export(self, request: ExportRequest, progress: Progress | None = None) -> Job:

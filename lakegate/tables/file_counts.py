@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lakegate import tree
@@ -21,6 +22,16 @@ class FileCounts:
     rows_removed: int | None = 0
     bytes_added: int = 0
     bytes_removed: int = 0
+
+    def note(self, old: FileEntry | None, new: FileEntry | None) -> None:
+        """Counts one difference, as `changed_files` tells it."""
+        if old is not None and new is not None and old.deletion_vector != new.deletion_vector and old.size == new.size:
+            self.change_vector(old, new)
+            return
+        if old is not None:
+            self.remove(old)
+        if new is not None:
+            self.add(new)
 
     def add(self, file: FileEntry) -> None:
         self.files_added += 1
@@ -43,23 +54,33 @@ class FileCounts:
 
 def file_counts(ctx: RepositoryContext, left: TableVersion | None, right: TableVersion | None) -> FileCounts:
     """Counts what differs between the live files of two versions of a table; None: there is no table."""
-    nodes = ctx.manifests.nodes
     counts = FileCounts()
+    for old, new in changed_files(ctx, left, right):
+        counts.note(old, new)
+    return counts
+
+
+def changed_files(
+    ctx: RepositoryContext, left: TableVersion | None, right: TableVersion | None
+) -> Iterator[tuple[FileEntry | None, FileEntry | None]]:
+    """Yields the live files that differ, by path, as (left, right). Of a Delta table a file is the same where its
+    size, deletion vector and partition are: it never changes, only what its add action says of it may."""
+    nodes = ctx.manifests.nodes
     old_root: NodeId = left.state if left is not None else tree.empty(nodes, FILES)
     new_root: NodeId = right.state if right is not None else tree.empty(nodes, FILES)
     is_delta = all(side is None or side.format is TableFormat.DELTA for side in (left, right))
     for change in tree.diff(nodes, FILES, old_root, new_root):
         old, new = change.left, change.right
-        if old is not None and new is not None and is_delta and old.size == new.size:
-            # A file of a Delta table never changes; what its add action says of it may.
-            if old.deletion_vector != new.deletion_vector:
-                counts.change_vector(old, new)
-            continue
-        if old is not None:
-            counts.remove(old)
-        if new is not None:
-            counts.add(new)
-    return counts
+        if old is None or new is None or not (is_delta and _is_same_file(old, new)):
+            yield old, new
+
+
+def _is_same_file(old: FileEntry, new: FileEntry) -> bool:
+    return (
+        old.size == new.size
+        and old.deletion_vector == new.deletion_vector
+        and dict(old.partition) == dict(new.partition)
+    )
 
 
 def _plus(total: int | None, more: int | None) -> int | None:
