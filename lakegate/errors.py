@@ -102,6 +102,7 @@ class ErrorKind(StrEnum):
     KEY_NULL = "key_null"
     KEY_NOT_UNIQUE = "key_not_unique"
     ROWS_INCOMPATIBLE = "rows_incompatible"
+    ENGINE_EXHAUSTED = "engine_exhausted"
     # access
     UNAUTHENTICATED = "unauthenticated"
     INVALID_ACCESS_KEY = "invalid_access_key"

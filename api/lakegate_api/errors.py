@@ -106,6 +106,7 @@ ANSWERS: Mapping[ErrorKind, Answer] = MappingProxyType(
         K.KEY_NULL: Answer(409, "OperationAborted"),
         K.KEY_NOT_UNIQUE: Answer(409, "OperationAborted"),
         K.ROWS_INCOMPATIBLE: Answer(409, "OperationAborted"),
+        K.ENGINE_EXHAUSTED: Answer(507, "InsufficientStorage"),
         # access
         K.UNAUTHENTICATED: Answer(401, "AccessDenied", 403),
         K.INVALID_ACCESS_KEY: Answer(401, "InvalidAccessKeyId", 403),

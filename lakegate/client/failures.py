@@ -132,6 +132,7 @@ _KINDS: tuple[tuple[type[LakegateError], tuple[ErrorKind, ...]], ...] = (
             K.DATABASE_UNAVAILABLE,
             K.DATABASE_LOCKED,
             K.SERVER_UNAVAILABLE,
+            K.ENGINE_EXHAUSTED,
         ),
     ),
     (LakegateError, (K.INTERNAL,)),

@@ -56,9 +56,9 @@ def _types(left: DataType, right: DataType, path: str, clashes: list[str]) -> Da
                 left.value_contains_null or right.value_contains_null,
             )
         case Primitive(), Primitive():
-            promoted = _primitives(left, right)
-            if promoted is not None:
-                return promoted
+            kind = promoted(left, right)
+            if kind is not None:
+                return kind
         case Primitive("void"), other:
             return other
         case other, Primitive("void"):
@@ -69,7 +69,8 @@ def _types(left: DataType, right: DataType, path: str, clashes: list[str]) -> Da
     return right
 
 
-def _primitives(left: Primitive, right: Primitive) -> Primitive | None:
+def promoted(left: Primitive, right: Primitive) -> Primitive | None:
+    """The least type that holds the values of both; None where there is none."""
     names = {left.name, right.name}
     if "void" in names:
         return right if left.name == "void" else left
