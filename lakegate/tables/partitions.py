@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from lakegate.context import RepositoryContext
 from lakegate.model import FileEntry, PartitionDiff, TableVersion
 from lakegate.tables.conform import Matching
-from lakegate.tables.file_counts import FileCounts, changed_files
 from lakegate.tables.features import matching_of
+from lakegate.tables.file_counts import FileCounts, changed_files
 from lakegate.tables.schema import parse_schema
 
 Values = tuple[tuple[str, str | None], ...]
