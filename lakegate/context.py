@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lakegate.manifests import Manifests
 from lakegate.metastore.protocol import MetaStore
 from lakegate.model import RepositoryInfo
 from lakegate.objectstore.addresses import AddressSpace
 from lakegate.objectstore.protocol import ObjectStore
+
+
+@dataclass(slots=True)
+class JournalCheck:
+    """Whether this process has looked for moves of refs that a crash before it left without their journal record."""
+
+    done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +37,4 @@ class RepositoryContext:
     manifests: Manifests
     clock: Callable[[], int]
     actor: str
+    journal_check: JournalCheck = field(default_factory=JournalCheck)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, OutcomeUnknown, Refused
+from lakegate.format.documents import RefRecord, encode_ref_record, ref_key
 from lakegate.ids import BranchName, CommitId, StagingToken, TagName, branch_name, is_full_id, tag_name
 from lakegate.metastore.protocol import BranchState, RefMove
 from lakegate.model import Branch, Tag
@@ -66,6 +68,7 @@ def create_branch(ctx: RepositoryContext, name: str, source: str) -> Branch:
     """Creates a branch at the commit that `source` names: no bytes are copied. Raises AlreadyExists(BRANCH_EXISTS)."""
     checked = branch_name(name)
     commit = resolve(ctx, source).commit
+    heal(ctx)
     state = ctx.meta.create_branch(ctx.info.id, checked, commit, ctx.actor)
     journal(ctx, "branch", name, state.sequence)
     return Branch(checked, commit)
@@ -79,6 +82,7 @@ def delete_branch(ctx: RepositoryContext, name: str) -> None:
             f"{name!r} is the repository's default branch and can't be deleted.",
             hint="Delete the repository instead, if that is meant.",
         )
+    heal(ctx)
     sequence = ctx.meta.delete_branch(ctx.info.id, BranchName(name), ctx.actor)
     if sequence is None:
         raise branch_not_found(name)
@@ -87,7 +91,10 @@ def delete_branch(ctx: RepositoryContext, name: str) -> None:
 
 def create_tag(ctx: RepositoryContext, name: str, ref: str) -> Tag:
     """Creates a tag at the commit that `ref` names. Raises AlreadyExists(TAG_EXISTS)."""
-    tag = ctx.meta.create_tag(ctx.info.id, tag_name(name), resolve(ctx, ref).commit, ctx.actor)
+    checked = tag_name(name)
+    commit = resolve(ctx, ref).commit
+    heal(ctx)
+    tag = ctx.meta.create_tag(ctx.info.id, checked, commit, ctx.actor)
     journal(ctx, "tag", name)
     return tag
 
@@ -102,6 +109,7 @@ def get_tag(ctx: RepositoryContext, name: str) -> Tag:
 
 def delete_tag(ctx: RepositoryContext, name: str) -> None:
     """Deletes a tag. Raises NotFound(TAG_NOT_FOUND)."""
+    heal(ctx)
     if not ctx.meta.delete_tag(ctx.info.id, TagName(name), ctx.actor):
         raise _tag_not_found(name)
     journal(ctx, "tag", name)
@@ -117,6 +125,7 @@ def move(
     reason: str,
 ) -> BranchState | None:
     """Moves a branch by compare-and-swap, and journals the move before it returns. None where the race was lost."""
+    heal(ctx)
     made = ctx.manifests.read_commit(commit)
     ctx.meta.add_commit(ctx.info.id, commit, made.created)
     state = ctx.meta.move_branch(ctx.info.id, expected, commit, drop=drop, clean=clean, actor=ctx.actor, reason=reason)
@@ -142,13 +151,33 @@ def journal(ctx: RepositoryContext, kind: str, name: str, sequence: int | None =
             break
         missing.append(move)
     for move in reversed(missing):
-        _write_record(ctx, move)
+        try:
+            _write_record(ctx, move)
+        except LakegateError as error:
+            raise OutcomeUnknown(
+                f"The {move.kind} {move.name!r} was changed ({move.reason}), but the journal did not take it: "
+                f"{error.message}",
+                hint="The change stands: look at the log before you try again. The next one makes the journal good.",
+                details={"ref": move.name, "commit": move.commit},
+            ) from error
 
 
-def heal(ctx: RepositoryContext, limit: int) -> None:
-    """Writes the journal's records of the newest `limit` moves of all refs that a crash kept from being written."""
-    for move in reversed([move for move in ctx.meta.newest_moves(ctx.info.id, limit) if not _is_journaled(ctx, move)]):
-        _write_record(ctx, move)
+def heal(ctx: RepositoryContext) -> None:
+    """Writes the journal's records of the newest moves that a crash kept from being written, of all refs: once a
+    process, before its first move. Costs nothing after that.
+
+    Raises what the store raises; nothing was moved by then.
+    """
+    if ctx.journal_check.done:
+        return
+    moves = ctx.meta.newest_moves(ctx.info.id, _HEALED)
+    if moves:
+        with ThreadPoolExecutor(len(moves), "lakegate-journal") as pool:
+            journaled = list(pool.map(partial(_is_journaled, ctx), moves))
+        for move, there in reversed(list(zip(moves, journaled, strict=True))):
+            if not there:
+                _write_record(ctx, move)
+    ctx.journal_check.done = True
 
 
 def branch_not_found(name: str) -> LakegateError:
@@ -159,8 +188,7 @@ def branch_not_found(name: str) -> LakegateError:
 
 
 def _key(move: RefMove) -> str:
-    folder = "branches" if move.kind == "branch" else "tags"
-    return f"_lakegate/refs/{folder}/{move.name}/{move.sequence:020d}.json"
+    return ref_key(move.kind, move.name, move.sequence)
 
 
 def _is_journaled(ctx: RepositoryContext, move: RefMove) -> bool:
@@ -173,28 +201,13 @@ def _is_journaled(ctx: RepositoryContext, move: RefMove) -> bool:
 
 def _write_record(ctx: RepositoryContext, move: RefMove) -> None:
     """Each record tells the whole state of one ref, so that the newest one is all that counts."""
-    record = {
-        "kind": move.kind,
-        "name": move.name,
-        "commit": move.commit,
-        "sequence": move.sequence,
-        "at": move.at,
-        "actor": move.actor,
-        "reason": move.reason,
-    }
-    data = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    data = encode_ref_record(
+        RefRecord(move.kind, move.name, move.commit, move.sequence, move.at, move.actor, move.reason)
+    )
     try:
-        try:
-            ctx.store.put_if_absent(_key(move), data)
-        except LakegateError:
-            ctx.store.put_if_absent(_key(move), data)
-    except LakegateError as error:
-        raise OutcomeUnknown(
-            f"The {move.kind} {move.name!r} was changed ({move.reason}), but the journal did not take it: "
-            f"{error.message}",
-            hint="The change stands: look at the log before you try again. The next one makes the journal good.",
-            details={"ref": move.name, "commit": move.commit},
-        ) from error
+        ctx.store.put_if_absent(_key(move), data)
+    except LakegateError:
+        ctx.store.put_if_absent(_key(move), data)
 
 
 def _at(ctx: RepositoryContext, branch: BranchName, step: At) -> CommitId:

@@ -188,23 +188,9 @@ class EmbeddedLake:
             )
         url = self._opener.namespace(storage_namespace or f"{self._namespace_base()}/{name}")
         info = RepositoryInfo(RepositoryId(new_id()), checked, url, branch, self._clock())
-        ctx = self._context(info)
-        present = ctx.manifests.read_format()
-        if present is not None:
-            raise AlreadyExists(
-                ErrorKind.NAMESPACE_IN_USE,
-                f"The storage namespace {url} holds the data of a repository {present.name!r} already.",
-                hint="Choose an empty place, or move that data away.",
-            )
-        first = _first_commit(ctx)
-        ctx.manifests.write_format(info)
-        state = self._meta.create_repository(info, first.id, self._actor)
-        self._meta.add_commit(info.id, first.id, first.created)
+        from lakegate.ops.create_repository import create_repository
 
-        from lakegate import refs
-
-        refs.journal(ctx, "branch", branch, state.sequence)
-        return info
+        return create_repository(self._context(info))
 
     def repositories(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[RepositoryInfo]:
         amount = _bounded(amount)
@@ -640,23 +626,6 @@ class EmbeddedRepository:
         from lakegate.ops.verify import verify
 
         return verify(self.ctx, ref, deep, tables, progress)
-
-
-def _first_commit(ctx: RepositoryContext) -> Commit:
-    from lakegate import tree
-    from lakegate.format.kinds import OBJECTS, TABLES
-
-    nodes = ctx.manifests.nodes
-    manifest = ctx.manifests.write_manifest(tree.empty(nodes, OBJECTS), tree.empty(nodes, TABLES))
-    return ctx.manifests.write_commit(
-        parents=(),
-        manifest=manifest.id,
-        message="Repository created",
-        committer=ctx.actor,
-        created=ctx.clock(),
-        metadata={},
-        generation=1,
-    )
 
 
 def _bounded(amount: int) -> int:

@@ -1,4 +1,4 @@
-"""What tests of several folders share: a running server."""
+"""What tests of several folders share: a running server, and a PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from lakegate.testing.postgres_server import PostgresServer, postgres_server
 
 ACCESS_KEY_ID = "LGTESTKEY"
 SECRET_ACCESS_KEY = "a-secret-for-tests-only"
@@ -38,3 +40,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     )
     with running(settings, create_rest_app) as started:
         yield RunningServer(started.url, home)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, started once for all tests of a process; skips where PostgreSQL is not installed."""
+    try:
+        with postgres_server() as server:
+            yield server
+    except FileNotFoundError as error:
+        pytest.skip(f"{error}; `apt-get install postgresql` brings it")

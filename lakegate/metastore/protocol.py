@@ -120,7 +120,7 @@ class MetaStore(Protocol):
     # -- repositories -------------------------------------------------------------------------------------------------
 
     def create_repository(self, info: RepositoryInfo, first_commit: CommitId, actor: str) -> BranchState:
-        """Records a repository and its default branch at `first_commit`.
+        """Records a repository, its first commit, and its default branch at it.
 
         Raises AlreadyExists(REPOSITORY_EXISTS) for the name, AlreadyExists(NAMESPACE_IN_USE) where the storage
         namespace equals, holds or lies within that of another repository.
@@ -175,7 +175,9 @@ class MetaStore(Protocol):
     def seal(self, repo: RepositoryId, name: BranchName) -> BranchState | None:
         """Gives the branch a fresh staging token under an exclusive lock; the old one becomes the newest sealed one.
 
-        When it returns, no write to a sealed token can still come. None where the branch is gone.
+        When it returns, no write to a sealed token can still come. Tokens without rows don't become, or stay, sealed;
+        the rows of very many sealed tokens (of commits that were refused again and again) are put under one. None
+        where the branch is gone.
         """
         ...
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Select, Table, bindparam, delete, func, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    literal,
+    select,
+    update,
+)
 
 from lakegate.errors import AlreadyExists, ErrorKind, NotFound
 from lakegate.ids import (
@@ -22,6 +34,8 @@ from lakegate.metastore.protocol import BranchState, RefMove
 from lakegate.metastore.rows import branch_of, repository_of, sealed_text
 from lakegate.metastore.schema import branches, commits, ref_moves, repositories, staged, tags
 from lakegate.model import RepositoryInfo, Tag
+
+_MOST_SEALED = 8  # tokens; every read of the branch looks into each
 
 END = "\U0010ffff"  # sorts after every path and name that it is put behind
 
@@ -106,6 +120,7 @@ class RefRows:
                 created=info.created,
             )
         )
+        tx.execute(commits.insert().values(repository=info.id, id=first_commit, created=info.created))
         return _insert_branch(tx, info.id, info.default_branch, first_commit, actor)
 
     def get_repository(self, name: RepositoryName) -> RepositoryInfo:
@@ -196,13 +211,18 @@ class RefRows:
         state = locked_branch(self.db, tx, repo, name, exclusive=True)
         if state is None:
             return None
-        fresh, sealed = StagingToken(new_id()), state.tokens
+        filled = _filled(tx, state.tokens)
+        if state.staging not in filled and filled == state.sealed:
+            return state
+        fresh = StagingToken(new_id()) if state.staging in filled else state.staging
+        if len(filled) > _MOST_SEALED:
+            filled = (_fold(tx, filled),)
         tx.execute(
             update(branches)
             .where(branches.c.repository == repo, branches.c.name == name)
-            .values(staging=fresh, sealed=sealed_text(sealed))
+            .values(staging=fresh, sealed=sealed_text(filled))
         )
-        return BranchState(name, state.commit, fresh, sealed, state.sequence)
+        return BranchState(name, state.commit, fresh, filled, state.sequence)
 
     # -- tags ---------------------------------------------------------------------------------------------------------
 
@@ -313,6 +333,26 @@ def _log_move(tx: Connection, repo: RepositoryId, move: RefMove) -> int:
 def _move_of(row: Any) -> RefMove:
     commit = None if row.commit_id is None else CommitId(row.commit_id)
     return RefMove(row.kind, row.name, commit, row.sequence, row.at, row.actor, row.reason)
+
+
+def _filled(tx: Connection, tokens: Sequence[StagingToken]) -> tuple[StagingToken, ...]:
+    """The tokens that hold rows, in their order."""
+    rows = tx.execute(select(staged.c.token).where(staged.c.token.in_(tokens)).distinct())
+    found = {row.token for row in rows}
+    return tuple(token for token in tokens if token in found)
+
+
+def _fold(tx: Connection, tokens: Sequence[StagingToken]) -> StagingToken:
+    """Puts the newest row of every path under a fresh token, and drops the old ones: whoever reads those now loses
+    the race for the branch, as it should."""
+    fresh = StagingToken(new_id())
+    columns = [column for column in staged.c if column.name != "token"]
+    for position, token in enumerate(tokens):
+        newer = select(staged.c.path).where(staged.c.token.in_(tokens[:position]))
+        rows = select(literal(fresh, Text), *columns).where(staged.c.token == token, staged.c.path.not_in(newer))
+        tx.execute(staged.insert().from_select(["token", *(column.name for column in columns)], rows))
+    _drop_tokens(tx, tokens)
+    return fresh
 
 
 def _drop_tokens(tx: Connection, tokens: Sequence[StagingToken]) -> None:

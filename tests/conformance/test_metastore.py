@@ -1,4 +1,4 @@
-"""The metastore's contract, on SQLite."""
+"""The metastore's contract, on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,18 +11,27 @@ import pytest
 
 from lakegate.errors import AlreadyExists, ErrorKind, NotFound, Refused, Unavailable
 from lakegate.ids import BranchName, CommitId, HoldId, JobId, RepositoryId, RepositoryName, TagName, UploadId
-from lakegate.metastore.protocol import Expect, KeyRecord, MetaStore, StagedChange, UserRecord
+from lakegate.metastore.protocol import BranchState, Expect, KeyRecord, MetaStore, StagedChange, UserRecord
 from lakegate.metastore.sql import SqlMetaStore
 from lakegate.model import Entry, Hold, Job, JobState, Part, RepositoryInfo, Upload
+from lakegate.testing.postgres_server import PostgresServer
 
 REPO = RepositoryId("r1")
 MAIN = BranchName("main")
 FIRST, SECOND = CommitId("a" * 64), CommitId("b" * 64)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/lake.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_lake()
+
+
 @pytest.fixture
-def meta(tmp_path: Path) -> Iterator[MetaStore]:
-    store = SqlMetaStore(f"sqlite:///{tmp_path}/lake.db", create=True)
+def meta(url: str) -> Iterator[MetaStore]:
+    store = SqlMetaStore(url, create=True)
     store.create_repository(info(), FIRST, "tester")
     yield store
     store.close()
@@ -110,6 +119,39 @@ def test_writes_after_a_seal_survive_the_commit_of_what_was_sealed(meta: MetaSto
     assert [r.path for r in meta.staged_rows(moved.tokens)] == ["a", "b"]
 
 
+def test_sealing_what_holds_nothing_seals_nothing(meta: MetaStore) -> None:
+    before = meta.get_branch(REPO, MAIN)
+    assert meta.seal(REPO, MAIN) == before
+    meta.stage(REPO, MAIN, [put("a")])
+    sealed = meta.seal(REPO, MAIN)
+    assert meta.seal(REPO, MAIN) == sealed
+    assert meta.unstage(REPO, MAIN) == 1
+    emptied = meta.seal(REPO, MAIN)
+    assert emptied is not None
+    assert emptied.sealed == ()
+
+
+def test_commits_that_are_refused_again_and_again_leave_few_tokens(meta: MetaStore) -> None:
+    states: list[BranchState] = []
+    for number in range(30):
+        meta.stage(
+            REPO, MAIN, [put("always", str(number)), put(f"p{number:02}"), StagedChange(f"p{number - 1:02}", None)]
+        )
+        sealed = meta.seal(REPO, MAIN)
+        assert sealed is not None
+        states.append(sealed)
+    assert max(len(state.sealed) for state in states) < 10
+    rows = {row.path: row.entry for row in meta.staged_rows(states[-1].tokens)}
+    assert rows["always"] == entry("always", "29")
+    assert {path for path, found in rows.items() if found is not None} == {"always", "p29"}
+    assert len(rows) == 32
+    # Who read tokens that were put together since has lost the race for them.
+    old = states[7]
+    assert meta.move_branch(REPO, old, SECOND, drop=old.sealed, actor="a", reason="late") is None
+    assert meta.move_branch(REPO, states[-1], SECOND, drop=states[-1].sealed, actor="a", reason="commit") is not None
+    assert meta.staged_rows(states[-1].tokens) == []
+
+
 def test_sealed_tokens_are_taken_once(meta: MetaStore) -> None:
     meta.stage(REPO, MAIN, [put("a")])
     sealed = meta.seal(REPO, MAIN)
@@ -138,7 +180,7 @@ def test_a_conditional_write_holds_over_sealed_tokens_too(meta: MetaStore) -> No
 
 
 def test_a_write_decided_on_an_older_state_is_lost(meta: MetaStore) -> None:
-    before = meta.get_branch(REPO, MAIN)
+    before = meta.stage(REPO, MAIN, [put("b")])
     meta.seal(REPO, MAIN)
     assert meta.stage(REPO, MAIN, [put("a")], expected=before) is None
     assert meta.staged_row(REPO, MAIN, "a")[1] is None
@@ -285,7 +327,10 @@ def test_a_key_can_be_given_a_new_secret(meta: MetaStore) -> None:
     assert meta.list_keys("admin") == [KeyRecord("LG1", "admin", b"new", 2)]
 
 
-def test_a_locked_database_is_said_to_be_locked(meta: MetaStore, tmp_path: Path) -> None:
+def test_a_locked_database_is_said_to_be_locked(tmp_path: Path) -> None:
+    meta = SqlMetaStore(f"sqlite:///{tmp_path}/lake.db", create=True)
+    meta.create_repository(info(), FIRST, "tester")
+    meta.close()
     store = SqlMetaStore(f"sqlite:///{tmp_path}/lake.db", busy_seconds=0.05)
     other = sqlite3.connect(tmp_path / "lake.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

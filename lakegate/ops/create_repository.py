@@ -1,0 +1,56 @@
+"""Creates a repository in an empty storage namespace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lakegate import refs, tree
+from lakegate.context import RepositoryContext
+from lakegate.errors import AlreadyExists, ErrorKind
+from lakegate.format.documents import REFS
+from lakegate.format.kinds import OBJECTS, TABLES
+from lakegate.model import Commit, RepositoryInfo
+
+
+def create_repository(ctx: RepositoryContext) -> RepositoryInfo:
+    """Creates the repository that `ctx.info` describes, with a first, empty commit on its default branch.
+
+    A creation that ended after it had marked the storage namespace, and before the database knew of it, is taken up
+    under the id that stands there: else the place could never be used. Raises AlreadyExists(NAMESPACE_IN_USE,
+    REPOSITORY_EXISTS), Refused(FORMAT_TOO_NEW).
+    """
+    info = ctx.info
+    present = ctx.manifests.read_format()
+    if present is not None:
+        if (present.name, present.default_branch) != (info.name, info.default_branch) or _has_refs(ctx):
+            raise AlreadyExists(
+                ErrorKind.NAMESPACE_IN_USE,
+                f"The storage namespace {info.storage_namespace} holds the data of a repository {present.name!r} "
+                "already.",
+                hint="Choose an empty place, or move that data away.",
+            )
+        ctx = replace(ctx, info=replace(info, id=present.id, created=present.created))
+    first = _first_commit(ctx)
+    if present is None:
+        ctx.manifests.write_format(info)
+    state = ctx.meta.create_repository(ctx.info, first.id, ctx.actor)
+    refs.journal(ctx, "branch", ctx.info.default_branch, state.sequence)
+    return ctx.info
+
+
+def _has_refs(ctx: RepositoryContext) -> bool:
+    return next(iter(ctx.store.list(REFS)), None) is not None
+
+
+def _first_commit(ctx: RepositoryContext) -> Commit:
+    nodes = ctx.manifests.nodes
+    manifest = ctx.manifests.write_manifest(tree.empty(nodes, OBJECTS), tree.empty(nodes, TABLES))
+    return ctx.manifests.write_commit(
+        parents=(),
+        manifest=manifest.id,
+        message="Repository created",
+        committer=ctx.actor,
+        created=ctx.info.created,
+        metadata={},
+        generation=1,
+    )
