@@ -28,7 +28,6 @@ from lakegate.tables.folders import DatasetFolder, dataset_folder, folder_of
 from lakegate.tables.overrides import OVERRIDES_PATH, Overrides, load_overrides
 from lakegate.tables.owners import Owners, log_owner
 from lakegate.tables.parquet import FileChange, NotParquet, dataset_version
-from lakegate.tree import TreeChange
 
 _NO_COMMIT = CommitId("")
 
@@ -37,10 +36,9 @@ def detect(
     ctx: RepositoryContext,
     base: Manifest,
     objects_root: NodeId,
-    changes: Iterable[TreeChange[Entry]] | None = None,
 ) -> NodeId:
-    """Returns the root of the tables of `objects_root`, which came of `base` by `changes` (found by a tree diff where
-    not given). Work is proportional to the tables that changes touch.
+    """Returns the root of the tables of `objects_root`, which came of `base`. Work is proportional to the tables that
+    its changes touch.
 
     Raises Refused(DELTA_LOG_INVALID, DELTA_PATH_FORBIDDEN, DELTA_FEATURE_UNKNOWN, INVALID_TABLE) naming the table,
     InvalidInput(INVALID_CONFIG) for a broken `.lakegate/tables.yaml`.
@@ -48,9 +46,7 @@ def detect(
     nodes = ctx.manifests.nodes
     if objects_root == base.objects_root:
         return base.tables_root
-    if changes is None:
-        changes = tree.diff(nodes, OBJECTS, base.objects_root, objects_root)
-    touched = _Touched.of(changes)
+    touched = _Touched.of(tree.changed_paths(nodes, OBJECTS, base.objects_root, objects_root))
     overrides = load_overrides(ctx, objects_root)
     afresh = touched.overrides and overrides != load_overrides(ctx, base.objects_root)
     if afresh:
@@ -75,12 +71,20 @@ class _Touched:
     overrides: bool = False
 
     @classmethod
-    def of(cls, changes: Iterable[TreeChange[Entry]]) -> _Touched:
+    def of(cls, changes: Iterable[tuple[str, bool]]) -> _Touched:
+        """Takes changed paths, in order, and whether each was there before."""
         found = cls()
-        for change in changes:
-            found.overrides = found.overrides or change.path == OVERRIDES_PATH
-            if found._add(change.path) and change.left is not None:
-                found.losing.add(folder_of(change.path))
+        known: str | None = None
+        losing = False
+        for path, was_there in changes:
+            folder = folder_of(path)
+            if folder == known and (losing or not was_there) and path != OVERRIDES_PATH:
+                continue  # an import brings very many objects of few folders
+            found.overrides = found.overrides or path == OVERRIDES_PATH
+            losing = was_there or (losing and folder == known)
+            known = folder
+            if found._add(path) and was_there:
+                found.losing.add(folder)
         return found
 
     def add_all(self, ctx: RepositoryContext, objects_root: NodeId, tables_root: NodeId) -> None:

@@ -4,7 +4,7 @@ Pure functions over a `NodeStore`, for every kind of `lakegate.format.kinds`. A 
 never on how it came about. Paths are ordered by their UTF-8 bytes, which is Python's order of `str`.
 """
 
-from lakegate.tree.diff import TreeChange, diff
+from lakegate.tree.diff import TreeChange, changed_paths, diff
 from lakegate.tree.merge import TreeTriple, merge
 from lakegate.tree.read import get, iterate, totals
 from lakegate.tree.store import NodeStore, Totals
@@ -17,6 +17,7 @@ __all__ = [
     "TreeTriple",
     "apply",
     "build",
+    "changed_paths",
     "diff",
     "empty",
     "get",

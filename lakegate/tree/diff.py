@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lakegate.format.kinds import Child, Kind
 from lakegate.format.rows import Rows
@@ -39,6 +39,25 @@ def diff(
         for i, j in differing(mine, other):
             old, new = entry_at(kind, mine, i), entry_at(kind, other, j)
             yield TreeChange(key_of(mine, i, other, j), old, new)
+
+
+def changed_paths(
+    nodes: NodeStore, kind: Kind[Any], left: NodeId, right: NodeId, prefix: str = "", after: str = ""
+) -> Iterator[tuple[str, bool]]:
+    """Yields the paths that `diff` yields, and whether the left tree holds each; makes no entries of them."""
+    if left == right:
+        return
+    sides = (Side(nodes, kind, left), Side(nodes, kind, right))
+    for region in regions(nodes, sides, _same, Bounds.of(prefix, after)):
+        mine, other = region.rows(0), region.rows(1)
+        if mine is None or other is None:
+            alone = mine if mine is not None else other
+            if alone is not None:
+                for path in alone.keys.to_pylist():
+                    yield path, mine is not None
+            continue
+        for i, j in differing(mine, other):
+            yield key_of(mine, i, other, j), i is not None
 
 
 def entry_at(kind: Kind[E], rows: Rows | None, position: int | None) -> E | None:

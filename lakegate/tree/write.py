@@ -74,12 +74,14 @@ def _edit(kind: Kind[E], path: str, entry: E | None) -> Edit:
     return path, row
 
 
-def _build(nodes: NodeStore, writes: Writes, kind: Kind[Any], level: int, batches: Iterator[Rows]) -> NodeId:
+def _build(
+    nodes: NodeStore, writes: Writes, kind: Kind[Any], level: int, batches: Iterator[tuple[Rows, list[str]]]
+) -> NodeId:
     boundary, cutter = Boundary(kind.shape, level), Cutter(kind.shape.cap(level))
     writer = LevelWriter(writes, kind, level)
     children: list[Child] = []
-    for rows in batches:
-        for run in cutter.add(rows, boundary.among(rows.keys.to_pylist())):
+    for rows, keys in batches:
+        for run in cutter.add(rows, boundary.among(keys)):
             children.extend(writer.put(run))
     for run in cutter.finish():
         children.extend(writer.put(run))
@@ -102,12 +104,16 @@ def _settle(nodes: NodeStore, writes: Writes, kind: Kind[Any], level: int, child
     return top.child
 
 
-def _batches(layout: Layout, rows: Iterator[Row]) -> Iterator[Rows]:
-    key, last = layout.key_index, ""
+def _batches(layout: Layout, rows: Iterator[Row]) -> Iterator[tuple[Rows, list[str]]]:
+    """Yields rows by the batch, with their keys."""
+    index, last = layout.key_index, ""
     while batch := list(islice(rows, _BATCH)):
-        for row in batch:
-            last = _in_order(last, row[key])
-        yield Rows.of(layout, batch)
+        keys: list[str] = [row[index] for row in batch]
+        for before, key in zip([last, *keys], keys, strict=False):
+            if key <= before:
+                _in_order(before, key)
+        last = keys[-1]
+        yield Rows.of(layout, batch), keys
 
 
 def _in_order(last: str, path: str) -> str:
