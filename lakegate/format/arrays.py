@@ -38,7 +38,9 @@ def make_array(column: Column, values: Sequence[Any]) -> pa.Array:
         numbers = np.fromiter(((value or 0) for value in values) if nulls else values, np.int64, count)
         return pa.Array.from_buffers(pa.int64(), count, [validity, pa.py_buffer(numbers)], nulls)
     if count and nulls == count:
-        return pa.StringArray.from_buffers(count, pa.py_buffer(bytes(4 * count + 4)), pa.py_buffer(b""), validity, nulls)
+        return pa.StringArray.from_buffers(
+            count, pa.py_buffer(bytes(4 * count + 4)), pa.py_buffer(b""), validity, nulls
+        )
     texts = [b"" if value is None else value.encode("utf-8") for value in values]
     ends = np.cumsum(np.fromiter(map(len, texts), np.int64, count))
     if count and int(ends[-1]) > _MOST_BYTES:

@@ -59,6 +59,7 @@ def _apply(ctx: RepositoryContext, branch: str, request: ApplyRequest, verb: str
                 request.metadata,
                 drop=state.sealed,
                 clean=True,
+                touched=plan.touched,
             ),
         )
         if made is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from lakegate import refs, staging, tree
 from lakegate.context import RepositoryContext
@@ -13,13 +14,16 @@ from lakegate.ids import CommitId, NodeId, StagingToken
 from lakegate.metastore.protocol import BranchState
 from lakegate.model import Commit, CommitRequest, Entry, Manifest
 
+if TYPE_CHECKING:
+    from lakegate.tables.detect import Touched
+
 _TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class TreeCommit:
     """What goes into a commit beside its tree. `drop` are sealed tokens that it takes; `clean`: nothing else may be
-    staged when the branch moves."""
+    staged when the branch moves; `touched` tells what the tree changed, where that is known."""
 
     parents: tuple[CommitId, ...]
     message: str
@@ -28,6 +32,7 @@ class TreeCommit:
     created: int | None = None
     drop: tuple[StagingToken, ...] = ()
     clean: bool = False
+    touched: Touched | None = None
 
 
 def commit(ctx: RepositoryContext, branch: str, request: CommitRequest) -> Commit:
@@ -36,6 +41,8 @@ def commit(ctx: RepositoryContext, branch: str, request: CommitRequest) -> Commi
     Whatever fails leaves them readable and to be committed later. Raises Refused(NOTHING_TO_COMMIT,
     TOO_MANY_UPDATES).
     """
+    from lakegate.tables.detect import Touched
+
     message = _checked_message(request.message)
     name = refs.get_branch(ctx, branch).name
     for _ in range(_TRIES):
@@ -43,7 +50,8 @@ def commit(ctx: RepositoryContext, branch: str, request: CommitRequest) -> Commi
         if state is None:
             raise refs.branch_not_found(name)
         root = staging.objects_root(ctx, state.commit)
-        built = tree.apply(ctx.manifests.nodes, OBJECTS, root, _changes(ctx, state, root))
+        touched = Touched()
+        built = tree.apply(ctx.manifests.nodes, OBJECTS, root, _changes(ctx, state, root, touched))
         if built == root and not request.allow_empty:
             raise Refused(
                 ErrorKind.NOTHING_TO_COMMIT,
@@ -54,7 +62,9 @@ def commit(ctx: RepositoryContext, branch: str, request: CommitRequest) -> Commi
             ctx,
             state,
             built,
-            TreeCommit((state.commit,), message, "commit", request.metadata, request.date, state.sealed),
+            TreeCommit(
+                (state.commit,), message, "commit", request.metadata, request.date, state.sealed, touched=touched
+            ),
         )
         if made is not None:
             return made
@@ -67,7 +77,7 @@ def commit_tree(ctx: RepositoryContext, expected: BranchState, root: NodeId, mad
     from lakegate.tables.detect import detect
 
     before = manifest_of(ctx, expected.commit)
-    manifest = ctx.manifests.write_manifest(root, detect(ctx, before, root))
+    manifest = ctx.manifests.write_manifest(root, detect(ctx, before, root, made_of.touched))
     generation = 1 + max(ctx.manifests.read_commit(parent).generation for parent in made_of.parents)
     made = ctx.manifests.write_commit(
         parents=made_of.parents,
@@ -96,7 +106,9 @@ def too_many_updates(branch: str) -> Refused:
     )
 
 
-def _changes(ctx: RepositoryContext, state: BranchState, root: NodeId) -> Iterator[tuple[str, Entry | None]]:
+def _changes(
+    ctx: RepositoryContext, state: BranchState, root: NodeId, touched: Touched
+) -> Iterator[tuple[str, Entry | None]]:
     """The sealed changes that a reader could see; folder markers stay out of commits."""
     for row in staging.iterate(ctx, state.sealed):
         if row.path.endswith("/"):
@@ -106,6 +118,7 @@ def _changes(ctx: RepositoryContext, state: BranchState, root: NodeId) -> Iterat
             continue
         if before is not None and row.entry is not None and row.entry.same_content(before):
             continue
+        touched.see(row.path, before is not None)
         yield row.path, row.entry
 
 

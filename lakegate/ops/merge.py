@@ -45,6 +45,7 @@ def merge(ctx: RepositoryContext, source: str, destination: str, request: MergeR
                 request.metadata,
                 drop=state.sealed,
                 clean=True,
+                touched=plan.touched,
             ),
         )
         if made is not None:

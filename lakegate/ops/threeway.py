@@ -18,6 +18,7 @@ from lakegate.model import ChangeCounts, Conflict, Entry, Resolution, Strategy, 
 from lakegate.ops.conflicts import object_conflict
 from lakegate.ops.placement import Placement, in_log
 from lakegate.ops.table_merge import Change, Decision, Sides, TableMerge
+from lakegate.tables.detect import Touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,14 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`root` is the new tree of objects: None for a dry run, or where conflicts stand."""
+    """`root` is the new tree of objects: None for a dry run, or where conflicts stand. `touched` tells what it changed
+    of the destination's."""
 
     root: NodeId | None
     changes: ChangeCounts
     tables: tuple[TableChange, ...]
     conflicts: tuple[Conflict, ...]
+    touched: Touched
 
 
 @dataclass(slots=True)
@@ -45,6 +48,7 @@ class _Tally:
     removed: int = 0
     changed: int = 0
     conflicts: list[Conflict] = field(default_factory=list)
+    touched: Touched = field(default_factory=Touched)
 
 
 class _Choices:
@@ -106,6 +110,7 @@ def plan_three_way(ctx: RepositoryContext, sides: Sides, settlement: Settlement)
         ChangeCounts(tally.added, tally.removed, tally.changed),
         tuple(decision.report for decision in decisions if decision.report is not None),
         tuple(tally.conflicts),
+        tally.touched,
     )
 
 
@@ -168,6 +173,7 @@ def _keeps_house(ctx: RepositoryContext, sides: Sides, table: str, known: dict[s
 def _counted(ctx: RepositoryContext, root: NodeId, steps: Iterator[Change], tally: _Tally) -> Iterator[Change]:
     for path, entry in steps:
         present = tree.get(ctx.manifests.nodes, OBJECTS, root, path) is not None
+        tally.touched.see(path, present)
         if entry is None:
             tally.removed += present
         elif present:

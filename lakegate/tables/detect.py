@@ -13,7 +13,7 @@ objects in it must be Parquet, and where that doesn't hold the commit is refused
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lakegate import tree
@@ -36,9 +36,10 @@ def detect(
     ctx: RepositoryContext,
     base: Manifest,
     objects_root: NodeId,
+    touched: Touched | None = None,
 ) -> NodeId:
-    """Returns the root of the tables of `objects_root`, which came of `base`. Work is proportional to the tables that
-    its changes touch.
+    """Returns the root of the tables of `objects_root`, which came of `base` by changes that touched `touched` (found
+    by comparing the trees where not given). Work is proportional to the tables that changes touch.
 
     Raises Refused(DELTA_LOG_INVALID, DELTA_PATH_FORBIDDEN, DELTA_FEATURE_UNKNOWN, INVALID_TABLE) naming the table,
     InvalidInput(INVALID_CONFIG) for a broken `.lakegate/tables.yaml`.
@@ -46,7 +47,10 @@ def detect(
     nodes = ctx.manifests.nodes
     if objects_root == base.objects_root:
         return base.tables_root
-    touched = _Touched.of(tree.changed_paths(nodes, OBJECTS, base.objects_root, objects_root))
+    if touched is None:
+        touched = Touched()
+        for path, was_there in tree.changed_paths(nodes, OBJECTS, base.objects_root, objects_root):
+            touched.see(path, was_there)
     overrides = load_overrides(ctx, objects_root)
     afresh = touched.overrides and overrides != load_overrides(ctx, base.objects_root)
     if afresh:
@@ -60,32 +64,26 @@ def detect(
 
 
 @dataclass(slots=True)
-class _Touched:
-    """What the changes touch: folders whose Delta log changed, folders with other changed objects, and of these the
-    ones that lost or replaced some; whether the overrides did, and then all datasets there were."""
+class Touched:
+    """What changes touch: folders whose Delta log changed, folders with other changed objects, and of these the ones
+    that lost or replaced some; whether the overrides did, and then all datasets there were. Grows with the folders."""
 
     logs: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
     losing: set[str] = field(default_factory=set)
     datasets: set[str] = field(default_factory=set)
     overrides: bool = False
+    _last: tuple[str, bool] | None = None
 
-    @classmethod
-    def of(cls, changes: Iterable[tuple[str, bool]]) -> _Touched:
-        """Takes changed paths, in order, and whether each was there before."""
-        found = cls()
-        known: str | None = None
-        losing = False
-        for path, was_there in changes:
-            folder = folder_of(path)
-            if folder == known and (losing or not was_there) and path != OVERRIDES_PATH:
-                continue  # an import brings very many objects of few folders
-            found.overrides = found.overrides or path == OVERRIDES_PATH
-            losing = was_there or (losing and folder == known)
-            known = folder
-            if found._add(path) and was_there:
-                found.losing.add(folder)
-        return found
+    def see(self, path: str, was_there: bool) -> None:
+        """Takes a changed path, and whether there was an object before."""
+        folder = folder_of(path)
+        if (folder, was_there) == self._last and path != OVERRIDES_PATH:
+            return  # an import brings very many objects of few folders
+        self._last = (folder, was_there)
+        self.overrides = self.overrides or path == OVERRIDES_PATH
+        if self._add(path) and was_there:
+            self.losing.add(folder)
 
     def add_all(self, ctx: RepositoryContext, objects_root: NodeId, tables_root: NodeId) -> None:
         """Adds every folder there is, and every table there was: new overrides may speak of any."""
@@ -112,7 +110,7 @@ class _Detection:
     owners: Owners
     afresh: bool
 
-    def run(self, touched: _Touched) -> dict[str, TableVersion | None]:
+    def run(self, touched: Touched) -> dict[str, TableVersion | None]:
         """The tables that may have changed, by path; None: there is none."""
         if self.owners.logs.get(""):
             raise Refused(
@@ -139,7 +137,7 @@ class _Detection:
                 candidates.update(self._around(folder))
             found[folder] = None
         found.pop("", None)
-        for folder in candidates:
+        for folder in sorted(candidates):  # each range is read once
             if not self.owners.is_delta(folder):
                 inside = self.owners.delta_of(folder) is not None
                 found[folder] = None if inside else self._dataset(folder, turned)

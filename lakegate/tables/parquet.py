@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from urllib.parse import unquote
 
 from lakegate import tree
@@ -92,6 +92,12 @@ def dataset_version(
     """
     ctx = snapshot.ctx
     nodes = ctx.manifests.nodes
+    if base is None:
+        changes = iter(changes)
+        first = next(changes, None)
+        if first is None:
+            return None  # nothing is written for the many folders that are no dataset
+        changes = chain((first,), changes)
     seen = _Seen(rows=(base.rows or 0) if base else 0, newest=base.timestamp if base else 0)
     before = base.state if base else tree.empty(nodes, FILES)
     state = tree.apply(nodes, FILES, before, _file_changes(ctx, base, changes, seen))
