@@ -20,8 +20,7 @@ from typing import Any
 
 from measure import Measured, in_process, measured, table
 
-from lakegate.context import RepositoryContext
-from lakegate.ids import BranchName, RepositoryId
+from lakegate.ids import BranchName
 from lakegate.metastore.protocol import StagedChange
 from lakegate.model import (
     CommitRequest,
@@ -32,7 +31,7 @@ from lakegate.model import (
     ListRequest,
     MergeRequest,
 )
-from lakegate.objectstore.protocol import ObjectStore, StoredObject
+from lakegate.objectstore.protocol import StoredObject
 from lakegate.ops.import_ import import_
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
 from lakegate.testing.faulty_store import FaultyStore
