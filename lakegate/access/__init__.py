@@ -1,7 +1,7 @@
 """Who may do what: access keys, their secrets at rest, tokens, and the one place that decides."""
 
 from lakegate.access.authenticator import Authenticator
-from lakegate.access.bootstrap import ADMIN, bootstrap_admin
+from lakegate.access.bootstrap import ADMIN, admin_credentials, bootstrap_admin
 from lakegate.access.credentials import Credentials, new_credentials
 from lakegate.access.policy import Principal, authorize
 from lakegate.access.secret_box import KEY_FILE, SecretBox
@@ -13,6 +13,7 @@ __all__ = [
     "Credentials",
     "Principal",
     "SecretBox",
+    "admin_credentials",
     "authorize",
     "bootstrap_admin",
     "new_credentials",

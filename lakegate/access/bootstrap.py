@@ -38,6 +38,17 @@ def bootstrap_admin(
     return made
 
 
+def admin_credentials(meta: MetaStore, box: SecretBox) -> Credentials | None:
+    """Returns a key of the admin, None where there is none that can be decrypted: for programs that start a server of
+    their own for the lake. Who can read the lake's home can do all that the admin can."""
+    for record in meta.list_keys(ADMIN):
+        try:
+            return Credentials(record.access_key_id, box.decrypt(record.secret, record.access_key_id))
+        except Corrupt:
+            continue  # encrypted by a key file that was lost
+    return None
+
+
 def _given(access_key_id: str | None, secret: str | None) -> Credentials | None:
     if not access_key_id and not secret:
         return None
