@@ -1,25 +1,28 @@
-"""How answers look: tables for people, JSON for programs."""
+"""How answers look: tables for people, JSON for programs, one line for an error.
+
+On a terminal tables have headings; elsewhere a row is a line of tab-separated values, so that `cut` and `awk` work.
+Rich is imported only where something is drawn on a terminal.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
-
-from rich.console import Console
-from rich.progress import Progress as ProgressBar
-from rich.table import Table
-from rich.text import Text
+from typing import Any, TypeVar
 
 from lakegate.errors import LakegateError, MergeConflict
-from lakegate.model import Progress
+from lakegate.model import Page
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+T = TypeVar("T")
+
+
+def installed() -> str:
+    """The version of lakegate on this machine."""
+    from importlib.metadata import version
+
+    return version("lakegate")
 
 
 def time_of(milliseconds: int) -> str:
@@ -27,22 +30,53 @@ def time_of(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def show_json(value: Any) -> None:
-    """Prints a model, or a sequence of them, as JSON."""
-    json.dump(_plain(value), sys.stdout, indent=2, ensure_ascii=False, default=str)
+def size_of(count: int) -> str:
+    """Writes a number of bytes as people read it: 12 B, 4.2 MB."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def number(count: int | None) -> str:
+    """Writes a count, "?" where it is not known."""
+    return "?" if count is None else f"{count:,}"
+
+
+def short(commit: str) -> str:
+    """The first digits of a commit id: enough to name it."""
+    return commit[:12]
+
+
+def show_json(body: Any) -> None:
+    """Prints JSON."""
+    json.dump(body, sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Prints rows under headings on a terminal, and plain lines of tab-separated values elsewhere."""
-    if not console.is_terminal:
+    if not sys.stdout.isatty():
         for row in rows:
-            sys.stdout.write("\t".join(str(value) for value in row) + "\n")
+            sys.stdout.write("\t".join(_one_line(str(value)) for value in row) + "\n")
         return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row))
-    console.print(table)
+    Console(highlight=False).print(table)
+
+
+def show_fields(fields: Sequence[tuple[str, object]]) -> None:
+    """Prints names and values, one pair a line."""
+    width = max((len(name) for name, _ in fields), default=0)
+    for name, value in fields:
+        sys.stdout.write(f"{name.ljust(width)}  {value}\n")
 
 
 def say(text: str) -> None:
@@ -50,38 +84,41 @@ def say(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-@contextmanager
-def counted(what: str) -> Generator[Progress, None, None]:
-    """Shows how far long work is: a bar on a terminal, nothing elsewhere."""
-    with ProgressBar(console=errors, disable=not errors.is_terminal, transient=True) as bar:
-        task = bar.add_task(what, total=None)
+def warn(text: str) -> None:
+    """Prints one line on standard error."""
+    sys.stderr.write(text + "\n")
 
-        def report(done: int, total: int | None) -> None:
-            bar.update(task, completed=done, total=total)
 
-        yield report
+def more_of(page: Page[Any]) -> None:
+    """Says how to go on where a listing has another page."""
+    if page.has_more:
+        warn(f"There is more: go on with --after '{page.next_after}'")
 
 
 def show_error(error: LakegateError, as_json: bool) -> None:
-    """Prints an error in one line, each conflict of a merge in one more."""
+    """Prints an error in one line, and each conflict of a merge in one more; as JSON, the body that REST answers."""
     if as_json:
-        body: dict[str, Any] = {"code": error.kind, "message": error.message, "hint": error.hint}
-        body["details"] = error.details
-        if isinstance(error, MergeConflict):
-            body["conflicts"] = [asdict(conflict) for conflict in error.conflicts]
-        show_json(body)
+        from lakegate_api.errors import error_body
+
+        show_json(error_body(error))
         return
-    errors.print(Text(f"error: {error}"), soft_wrap=True)
+    sys.stdout.flush()
+    warn(f"error: {_one_line(str(error))}")
     if isinstance(error, MergeConflict):
         for conflict in error.conflicts:
-            errors.print(Text(f"  {conflict.kind}: {conflict.message} {conflict.hint}"), soft_wrap=True)
+            warn(_one_line(f"  {conflict.kind}: {conflict.message} {conflict.hint}".rstrip()))
 
 
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
+def pages(fetch: Callable[[str], Page[T]], amount: int, after: str = "") -> Page[T]:
+    """Fetches up to `amount` items in as many pages as that takes."""
+    items: list[T] = []
+    while True:
+        page = fetch(after)
+        items += page.items
+        after = page.next_after
+        if not after or len(items) >= amount:
+            return Page(tuple(items), after)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split("\n")).replace("\t", " ")

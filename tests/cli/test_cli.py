@@ -1,4 +1,4 @@
-"""The command line as a person and a program use it."""
+"""The command line as a person and a program use it, on a lake in a folder."""
 
 from __future__ import annotations
 
@@ -10,35 +10,10 @@ from typing import Any
 
 import pytest
 
-
-class Shell:
-    """Runs `lakegate` in a folder, in a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __call__(self, *args: str, status: int = 0, stdin: bytes = b"") -> str:
-        code = "from lakegate_cli.main import app; app()"
-        done = subprocess.run(
-            [sys.executable, "-c", code, *args], cwd=self.folder, input=stdin, capture_output=True, check=False
-        )
-        self.errors = done.stderr.decode()
-        assert done.returncode == status, (args, done.stdout, done.stderr)
-        return done.stdout.decode()
-
-    def json(self, *args: str, status: int = 0) -> Any:
-        return json.loads(self("--json", *args, status=status))
+pytestmark = pytest.mark.usefixtures("lakegate")
 
 
-@pytest.fixture
-def lakegate(tmp_path: Path) -> Shell:
-    shell = Shell(tmp_path)
-    shell("init")
-    shell("repo", "create", "sales")
-    return shell
-
-
-def test_branch_commit_merge_and_roll_back(lakegate: Shell) -> None:
+def test_branch_commit_merge_and_roll_back(lakegate: Any) -> None:
     lakegate("put", "-", "sales/main/a/f.txt", stdin=b"one")
     assert lakegate("status", "sales/main") == "added\ta/f.txt\n"
     lakegate("commit", "sales/main", "-m", "first", "--meta", "run=7")
@@ -50,15 +25,28 @@ def test_branch_commit_merge_and_roll_back(lakegate: Shell) -> None:
     assert lakegate("merge", "sales/exp", "--into", "main", "--dry-run").startswith("Would merge: 0 objects added")
     lakegate("merge", "sales/exp", "--into", "main")
     assert lakegate("cat", "sales/main/a/f.txt") == "two"
+    assert lakegate("status", "sales/main") == "Nothing is uncommitted on main.\n"
     lakegate("rollback", "sales/main", "--to", "main~1")
     assert lakegate("cat", "sales/main/a/f.txt") == "one"
-    history = lakegate.json("log", "sales/main")["items"]
+    history = lakegate.json("log", "sales/main")["results"]
     assert [c["message"] for c in history][1:] == ["Merge exp into main", "second", "first", "Repository created"]
     assert history[3]["metadata"] == {"run": "7"}
-    assert lakegate.json("show", "sales/main")["manifest"]["objects"] == 1
+    assert lakegate.json("show", "sales/main")["id"] == history[0]["id"]
+    assert "\nobjects   1 (3 B)\n" in lakegate("show", "sales/main")
 
 
-def test_a_conflict_ends_with_status_3_and_says_how_to_settle_it(lakegate: Shell) -> None:
+def test_revert_and_cherry_pick(lakegate: Any) -> None:
+    lakegate("branch", "create", "sales/exp")
+    lakegate("put", "-", "sales/exp/a", stdin=b"one")
+    lakegate("commit", "sales/exp", "-m", "a comes")
+    lakegate("cherry-pick", "sales/main", "exp")
+    assert lakegate("cat", "sales/main/a") == "one"
+    made = lakegate.json("revert", "sales/main", "main", "-m", "a goes")
+    assert made["message"] == "a goes"
+    lakegate("cat", "sales/main/a", status=1)
+
+
+def test_a_conflict_ends_with_status_3_and_says_how_to_settle_it(lakegate: Any) -> None:
     lakegate("branch", "create", "sales/exp")
     for branch in ("main", "exp"):
         lakegate("put", "-", f"sales/{branch}/a", stdin=branch.encode())
@@ -67,56 +55,157 @@ def test_a_conflict_ends_with_status_3_and_says_how_to_settle_it(lakegate: Shell
     assert "--take source:a" in lakegate.errors
     body = lakegate.json("merge", "sales/exp", "--into", "main", status=3)
     assert (body["code"], body["conflicts"][0]["path"]) == ("merge_conflict", "a")
+    planned = lakegate.json("merge", "sales/exp", "--dry-run", status=3)
+    assert planned["conflicts"][0]["type"] == "object_changed"
     lakegate("merge", "sales/exp", "--into", "main", "--take", "source:a")
     assert lakegate("cat", "sales/main/a") == "exp"
 
 
-def test_refusals_end_with_status_1_in_one_line(lakegate: Shell) -> None:
+def test_refusals_end_with_status_1_in_one_line(lakegate: Any) -> None:
     lakegate("commit", "sales/main", "-m", "x", status=1)
     assert lakegate.errors.count("\n") == 1
     assert lakegate.json("cat", "sales/main/none", status=1)["code"] == "object_not_found"
     lakegate("put", "nowhere", "sales/main/a", status=1)
     lakegate("--home", "elsewhere", "repo", "list", status=1)
     assert "lakegate init" in lakegate.errors
+    lakegate("gc", status=1)
+    assert "`lakegate gc` is not offered" in lakegate.errors
 
 
-def test_bad_usage_ends_with_status_2(lakegate: Shell) -> None:
-    lakegate("nonsense", status=2)
-    lakegate("commit", "sales/main", status=2)
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("nonsense",),
+        ("commit", "sales/main"),
+        ("log", "sales/main", "--amount", "none"),
+        ("log", "sales/main", "--amount", "0"),
+        ("pin",),
+        ("branch", "reset", "sales/main", "--to", "main", "--path", "a"),
+    ],
+)
+def test_bad_usage_ends_with_status_2(lakegate: Any, args: tuple[str, ...]) -> None:
+    lakegate(*args, status=2)
+    assert lakegate.errors
 
 
-def test_files_go_in_and_come_out(lakegate: Shell, tmp_path: Path) -> None:
+def test_files_go_in_and_come_out(lakegate: Any, tmp_path: Path) -> None:
     (tmp_path / "f.bin").write_bytes(bytes(range(256)) * 5000)
-    lakegate("put", "f.bin", "sales/main/raw/f.bin", "--new")
+    lakegate("put", "f.bin", "sales/main/raw/", "--new")
     lakegate("put", "f.bin", "sales/main/raw/f.bin", "--new", status=1)
     lakegate("cp", "sales/main/raw/f.bin", "sales/main/copy.bin")
     lakegate("get", "sales/main/copy.bin", "g.bin")
     assert (tmp_path / "g.bin").read_bytes() == (tmp_path / "f.bin").read_bytes()
+    lakegate("get", "sales/main/copy.bin", "nowhere/g.bin", status=1)
     assert [line.split("\t")[-1] for line in lakegate("ls", "sales/main/").splitlines()] == ["copy.bin", "raw/"]
     lakegate("commit", "sales/main", "-m", "files")
     assert lakegate("verify", "sales/main", "--deep").endswith("as they should be.\n")
     next((tmp_path / "lake/data/sales/data").rglob("??/*")).write_bytes(b"damaged")
-    lakegate("verify", "sales/main", status=1)
+    assert lakegate.json("verify", "sales/main", status=1)["ok"] is False
     lakegate("rm", "sales/main/copy.bin")
     lakegate("branch", "reset", "sales/main")
     assert len(lakegate("ls", "-r", "sales/main/").splitlines()) == 2
+    assert lakegate.json("rm", "-r", "sales/main/raw/") == {"objects": 1}
 
 
-def test_tags_and_repositories(lakegate: Shell) -> None:
+def test_imports_and_exports_with_paths_as_the_shell_has_them(lakegate: Any, tmp_path: Path) -> None:
+    (tmp_path / "in/deep").mkdir(parents=True)
+    (tmp_path / "in/deep/f.csv").write_text("a,b\n")
+    assert lakegate("import", "in", "sales/main/raw/", "-m", "in", "--dry-run").startswith("Would import 1 ")
+    assert lakegate("import", "in", "sales/main/raw/", "-m", "in").startswith("Imported 1 ")
+    assert lakegate.json("export", "sales/main", "out")["result"]["objects"] == 1
+    assert (tmp_path / "out/raw/deep/f.csv").read_text() == "a,b\n"
+    jobs = lakegate.json("job", "list", "sales")["results"]
+    assert {job["kind"] for job in jobs} == {"import", "export"}
+    assert lakegate("job", "show", jobs[0]["id"], "sales").startswith("job ")
+    lakegate("job", "cancel", jobs[0]["id"], "sales", status=1)
+    assert "not running" in lakegate.errors
+
+
+def test_tags_and_repositories(lakegate: Any) -> None:
     lakegate("tag", "create", "sales/v1")
     assert lakegate("tag", "list", "sales").startswith("v1\t")
     lakegate("tag", "delete", "sales/v1")
-    assert lakegate.json("repo", "list")["items"][0]["name"] == "sales"
-    lakegate("repo", "delete", "sales")
+    assert lakegate.json("repo", "list")["results"][0]["id"] == "sales"
+    assert lakegate.json("repo", "show", "sales")["default_branch"] == "main"
+    assert lakegate.json("repo", "delete", "sales") == {}
     assert lakegate("repo", "list") == ""
 
 
-def test_the_version_is_answered_without_the_heavy_imports() -> None:
-    code = (
+def test_a_listing_goes_on_where_it_stopped(lakegate: Any) -> None:
+    for name in ("b1", "b2", "b3"):
+        lakegate("branch", "create", f"sales/{name}")
+    assert lakegate("branch", "list", "sales", "-n", "2").split()[::2] == ["b1", "b2"]
+    assert "--after 'b2'" in lakegate.errors
+    assert lakegate("branch", "list", "sales", "--after", "b2").split()[::2] == ["b3", "main"]
+
+
+def test_a_set_repository_lets_refs_stand_alone(lakegate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lakegate("put", "-", "lake://sales/main/a", stdin=b"one")
+    lakegate("cat", "main/a", status=1)
+    assert lakegate("--repo", "sales", "cat", "main/a") == "one"
+    assert lakegate("cat", "main/a", "--repo", "sales") == "one"
+    monkeypatch.setenv("LAKEGATE_REPO", "sales")
+    assert lakegate("cat", "main/a") == lakegate("cat", "sales/main/a") == lakegate("cat", "lake://sales/main/a")
+    assert lakegate("branch", "show", "main").startswith("branch ")
+    monkeypatch.delenv("LAKEGATE_REPO")
+    lakegate("use", "sales")
+    assert lakegate("cat", "main/a") == "one"
+    lakegate("use", "none", status=1)
+    lakegate("use", "--clear")
+    lakegate("cat", "main/a", status=1)
+
+
+def test_use_remembers_the_lake_from_anywhere(lakegate: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lakegate("put", "-", "sales/main/a", stdin=b"one")
+    lakegate("use", "sales")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert lakegate("cat", "main/a") == "one"
+    assert lakegate.json("status")["repository"] == "sales"
+
+
+def test_the_doctor_finds_a_missing_node(lakegate: Any, tmp_path: Path) -> None:
+    assert "FAULT" not in lakegate("doctor")
+    for node in (tmp_path / "lake/data/sales/_lakegate/manifests").iterdir():
+        node.unlink()
+    assert "FAULT\trepository sales" in lakegate("doctor", status=1)
+    assert lakegate.json("doctor", status=1)[-1]["ok"] is False
+
+
+def test_settings_are_shown_without_secrets(lakegate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKEGATE_S3_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("LAKEGATE_S3_SECRET_ACCESS_KEY", "very-secret")
+    monkeypatch.setenv("LAKEGATE_DATABASE_URL", "postgresql://u:very-secret@h/d")
+    shown = json.dumps(lakegate.json("config")) + lakegate("config")
+    assert "very-secret" not in shown
+    assert "(set, not shown)" in shown
+
+
+def test_names_are_completed(lakegate: Any) -> None:
+    lakegate("branch", "create", "sales/exp")
+    lakegate("put", "-", "sales/main/a/f", stdin=b"one")
+
+    assert lakegate.completed("lakegate log sa") == ["sales/"]
+    assert lakegate.completed("lakegate log sales/e") == ["sales/exp"]
+    assert lakegate.completed("lakegate diff sales/main e") == ["exp"]
+    assert lakegate.completed("lakegate ls sales/main/") == ["sales/main/a/"]
+    assert lakegate.completed("lakegate --home nowhere log s") == []
+
+
+def test_short_calls_import_what_they_need_only() -> None:
+    version = (
         "import sys; sys.argv = ['lakegate', '--version']\n"
         "from lakegate_cli.main import app; app()\n"
-        "heavy = {'typer', 'rich', 'sqlalchemy', 'pyarrow', 'obstore'} & set(sys.modules)\n"
+        "heavy = {'typer', 'rich', 'sqlalchemy', 'pyarrow', 'obstore', 'pydantic'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", version], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("lakegate 0.")
+    branch = (
+        "import sys\n"
+        "from lakegate_cli.root import run\n"
+        "assert run(['branch', 'create', 'sales/quick']) == 0\n"
+        "heavy = {'rich', 'pyarrow', 'pydantic', 'alembic', 'httpx', 'deltalake', 'obstore'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", branch], capture_output=True, text=True, check=True)

@@ -6,59 +6,93 @@ from typing import Annotated
 
 import typer
 
-from lakegate_cli.output import say, show_json, show_table
+from lakegate.client.wire.nouns import branch_to_json, page_to_json
+from lakegate.model import MAX_PAGE
+from lakegate_cli import complete
+from lakegate_cli.arguments import After, Amount, BranchRef, Prefix, RepositoryName
+from lakegate_cli.output import more_of, pages, say, short, show_fields, show_json, show_table
 from lakegate_cli.session import session
 
-app = typer.Typer(help="Branches.", no_args_is_help=True)
+app = typer.Typer(help="Make, list, move and delete branches.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.command("create", help="Create a branch at a ref: instant, no bytes copied.")
+@app.command("create", help="Make a branch at a ref: instant, no bytes copied.")
 def create(
     context: typer.Context,
-    branch: Annotated[str, typer.Argument(help="REPOSITORY/BRANCH")],
-    source: Annotated[str, typer.Argument(help="The ref to start from.")] = "main",
+    branch: BranchRef,
+    source: Annotated[
+        str | None,
+        typer.Argument(help="The ref to start from [default: the default branch]", autocompletion=complete.second_refs),
+    ] = None,
 ) -> None:
     repository, name = session(context).ref(branch)
-    made = repository.create_branch(name, source)
+    start = session(context).same(source, repository) if source else repository.info.default_branch
+    made = repository.create_branch(name, start)
     if session(context).json:
-        show_json(made)
+        show_json(branch_to_json(made))
     else:
-        say(f"Created {made.name} at {made.commit[:12]}.")
+        say(f"Created {made.name} at {short(made.commit)}.")
 
 
 @app.command("list", help="List the branches of a repository.")
-def list_(context: typer.Context, repository: str, after: str = "", amount: int = 100) -> None:
-    page = session(context).open().repository(repository).branches(after=after, amount=amount)
+def list_(
+    context: typer.Context,
+    repository: RepositoryName = None,
+    prefix: Prefix = "",
+    after: After = "",
+    amount: Amount = 100,
+) -> None:
+    repo = session(context).repo(repository)
+    page = pages(lambda at: repo.branches(prefix, at, min(amount, MAX_PAGE)), amount, after)
     if session(context).json:
-        show_json(page)
-    else:
-        show_table(("branch", "commit"), [(b.name, b.commit[:12]) for b in page.items])
+        show_json(page_to_json(page, branch_to_json))
+        return
+    show_table(("branch", "commit"), [(branch.name, short(branch.commit)) for branch in page.items])
+    more_of(page)
 
 
 @app.command("show", help="Show one branch.")
-def show(context: typer.Context, branch: str) -> None:
+def show(context: typer.Context, branch: BranchRef) -> None:
     repository, name = session(context).ref(branch)
-    show_json(repository.branch(name))
+    found = repository.branch(name)
+    if session(context).json:
+        show_json(branch_to_json(found))
+        return
+    changes = repository.uncommitted(name)
+    count = f"{len(changes.items)}{' or more' if changes.has_more else ''} paths"
+    show_fields((("branch", found.name), ("commit", found.commit), ("uncommitted", count)))
 
 
 @app.command("delete", help="Delete a branch with its uncommitted changes; its commits stay.")
-def delete(context: typer.Context, branch: str) -> None:
+def delete(context: typer.Context, branch: BranchRef) -> None:
     repository, name = session(context).ref(branch)
     repository.delete_branch(name)
-    say(f"Deleted {name}.")
+    if session(context).json:
+        show_json({})
+    else:
+        say(f"Deleted {name}.")
 
 
 @app.command("reset", help="Throw away uncommitted changes, or with --to point the branch at another commit.")
 def reset(
     context: typer.Context,
-    branch: str,
-    path: Annotated[str | None, typer.Option(help="Only this path, or this prefix where it ends with '/'.")] = None,
-    to: Annotated[str | None, typer.Option(help="Point the branch at this ref.")] = None,
+    branch: BranchRef,
+    path: Annotated[str | None, typer.Option("--path", help="Only this path, or a prefix that ends with '/'")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Point the branch at this ref")] = None,
 ) -> None:
     repository, name = session(context).ref(branch)
+    if to is not None and path is not None:
+        raise typer.BadParameter("--to moves the whole branch: it can't go with --path.")
     if to is not None:
-        say(f"{name} is at {repository.hard_reset(name, to).commit[:12]}.")
-    elif path is not None and path.endswith("/"):
-        say(f"Threw away the changes of {repository.reset(name, prefix=path)} paths.")
+        moved = repository.hard_reset(name, session(context).same(to, repository))
+        if session(context).json:
+            show_json(branch_to_json(moved))
+        else:
+            say(f"{name} is at {short(moved.commit)}.")
+        return
+    is_prefix = path is not None and path.endswith("/")
+    count = repository.reset(name, prefix=path) if is_prefix else repository.reset(name, path)
+    if session(context).json:
+        show_json({"paths": count})
     else:
-        say(f"Threw away the changes of {repository.reset(name, path)} paths.")
+        say(f"Threw away the changes of {count} {'path' if count == 1 else 'paths'}.")

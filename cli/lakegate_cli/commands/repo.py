@@ -1,67 +1,72 @@
-"""`lakegate init` and `lakegate repo`."""
+"""`lakegate repo`."""
 
 from __future__ import annotations
 
-import getpass
-import os
 from typing import Annotated
 
 import typer
 
-from lakegate_cli.output import say, show_json, show_table, time_of
+from lakegate.client.wire.nouns import page_to_json, repository_to_json
+from lakegate_cli.arguments import After, Amount, Prefix, RepositoryName
+from lakegate_cli.output import more_of, pages, say, show_fields, show_json, show_table, time_of
 from lakegate_cli.session import session
 
-app = typer.Typer(help="Repositories.", no_args_is_help=True)
+app = typer.Typer(help="Make, list and delete repositories.", no_args_is_help=True, rich_markup_mode=None)
 
 
-def register(root: typer.Typer) -> None:
-    """Adds the commands that stand at the root."""
-    root.command("init", help="Create a lake in the folder --home.")(init)
-
-
-def init(context: typer.Context) -> None:
-    from lakegate.repository import EmbeddedLake
-
-    home = session(context).home
-    EmbeddedLake.create(home, actor=getpass.getuser(), environment=os.environ).close()
-    say(f"The lake is in {home.absolute()}. Next: lakegate --home {home} repo create NAME")
-
-
-@app.command("create", help="Create a repository with one empty branch.")
+@app.command("create", help="Make a repository with one empty branch.")
 def create(
     context: typer.Context,
-    name: str,
-    storage_namespace: Annotated[str | None, typer.Option("--storage", help="Where its data lies (a URL).")] = None,
-    default_branch: Annotated[str, typer.Option("--branch", help="Its default branch.")] = "main",
+    name: Annotated[str, typer.Argument(help="3 to 63 lower-case letters, digits and '-'")],
+    storage_namespace: Annotated[
+        str | None,
+        typer.Option("--storage", help="Where its data lies (s3://BUCKET/PREFIX, a folder) [default: the lake's]"),
+    ] = None,
+    default_branch: Annotated[str, typer.Option("--branch", help="Its first branch")] = "main",
 ) -> None:
     made = session(context).open().create_repository(name, storage_namespace, default_branch)
     if session(context).json:
-        show_json(made)
+        show_json(repository_to_json(made))
     else:
         say(f"Created {made.name} with the branch {made.default_branch}, stored in {made.storage_namespace}.")
 
 
 @app.command("list", help="List the repositories.")
-def list_(context: typer.Context, after: str = "", amount: int = 100) -> None:
-    page = session(context).open().repositories(after=after, amount=amount)
+def list_(context: typer.Context, prefix: Prefix = "", after: After = "", amount: Amount = 100) -> None:
+    lake = session(context).open()
+    page = pages(lambda at: lake.repositories(prefix, at, amount), amount, after)
     if session(context).json:
-        show_json(page)
-    else:
-        show_table(
-            ("name", "created", "stored in"), [(r.name, time_of(r.created), r.storage_namespace) for r in page.items]
-        )
+        show_json(page_to_json(page, repository_to_json))
+        return
+    rows = [(info.name, time_of(info.created), info.storage_namespace) for info in page.items]
+    show_table(("repository", "created", "stored in"), rows)
+    more_of(page)
 
 
 @app.command("show", help="Show one repository.")
-def show(context: typer.Context, name: str) -> None:
-    show_json(session(context).open().repository(name).info)
+def show(context: typer.Context, name: RepositoryName = None) -> None:
+    info = session(context).repo(name).info
+    if session(context).json:
+        show_json(repository_to_json(info))
+        return
+    show_fields(
+        (
+            ("repository", info.name),
+            ("created", time_of(info.created)),
+            ("default branch", info.default_branch),
+            ("stored in", info.storage_namespace),
+        )
+    )
 
 
 @app.command("delete", help="Forget a repository; its bytes stay where they are.")
 def delete(
     context: typer.Context,
-    name: str,
-    force: Annotated[bool, typer.Option(help="Also where it holds data.")] = False,
+    name: Annotated[str, typer.Argument(help="The repository, always named in full")],
+    force: Annotated[bool, typer.Option("--force", help="Also where it holds data")] = False,
 ) -> None:
     session(context).open().delete_repository(name, force)
-    say(f"Deleted {name}; its bytes stay in its storage namespace.")
+    if session(context).json:
+        show_json({})
+    else:
+        say(f"Deleted {name}; its bytes stay in its storage namespace.")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,24 +16,22 @@ if TYPE_CHECKING:
     from lakegate_api.serve import Started
 
 
-def register(root: typer.Typer) -> None:
-    """Adds the command that stands at the root."""
-    root.command("serve", help="Serve a lake: REST, S3 and the web page on one port.")(serve)
+app = typer.Typer(rich_markup_mode=None)
 
 
+@app.command("serve", help="Serve the lake in the folder --home over REST and S3; made where it is not there.")
 def serve(
     context: typer.Context,
-    home: Annotated[Path | None, typer.Option(help="The lake's folder; made where it is not there.")] = None,
-    host: Annotated[str | None, typer.Option(help="The address to listen on; 127.0.0.1 unless configured.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="8000 unless configured; 0: any free one.")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="The address to listen on [default: 127.0.0.1]")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="0 takes any free one [default: 8000]")
+    ] = None,
 ) -> None:
     """Serves until Ctrl-C or SIGTERM.
 
     The first start makes the admin, with the access key in LAKEGATE_ACCESS_KEY_ID and LAKEGATE_SECRET_ACCESS_KEY where
     these are set, else with a random one that is shown once.
     """
-    from lakegate.config import CONFIG_FILE, parse_file, server_settings
-
     try:
         from lakegate_api.serve import run
     except ModuleNotFoundError as missing:
@@ -43,9 +39,7 @@ def serve(
             f"Serving needs the package {missing.name!r}.", hint="Install the extra: pip install 'lakegate[server]'"
         ) from missing
 
-    folder = (home or session(context).home).absolute()
-    file = folder / CONFIG_FILE
-    settings = server_settings(folder, parse_file(file.read_text()) if file.exists() else {}, os.environ)
+    settings = session(context).server_settings()
     if host is not None:
         settings = replace(settings, host=host)
     if port is not None:

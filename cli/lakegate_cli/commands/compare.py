@@ -1,0 +1,198 @@
+"""`lakegate diff`, `merge` and `rollback`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from lakegate.client.wire.nouns import page_to_json
+from lakegate.client.wire.objects import change_to_json
+from lakegate.client.wire.outcomes import merge_to_json, rollback_to_json
+from lakegate.errors import ErrorKind, InvalidInput
+from lakegate.interface import Repository
+from lakegate.model import (
+    MAX_PAGE,
+    ChangeCounts,
+    Conflict,
+    Isolation,
+    ListRequest,
+    MergeRequest,
+    ObjectChange,
+    Page,
+    Resolution,
+    RollbackMode,
+    RollbackRequest,
+    Strategy,
+    Take,
+)
+from lakegate_cli import complete
+from lakegate_cli.arguments import (
+    After,
+    AllowEmpty,
+    Amount,
+    BranchRef,
+    DryRun,
+    Meta,
+    OptionalMessage,
+    OtherRef,
+    Prefix,
+    Ref,
+    pairs,
+)
+from lakegate_cli.output import more_of, pages, say, short, show_json, show_table, warn
+from lakegate_cli.session import session
+from lakegate_cli.tables import show_table_changes, show_table_diffs
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command("diff", help="Show what differs between two commits: tables first, then objects that are in no table.")
+def diff(
+    context: typer.Context,
+    left: Ref,
+    right: OtherRef,
+    prefix: Prefix = "",
+    three_dot: Annotated[
+        bool, typer.Option("--three-dot", help="From the merge base of both: what the right side did")
+    ] = False,
+    objects: Annotated[bool, typer.Option("--objects", help="List the objects inside tables too")] = False,
+    after: After = "",
+    amount: Amount = 1000,
+) -> None:
+    repository, name = session(context).ref(left)
+    other = session(context).same(right, repository)
+    if session(context).json:
+        page = repository.diff(name, other, ListRequest(prefix, after, min(amount, MAX_PAGE)), three_dot)
+        namespace = repository.info.storage_namespace
+        show_json(page_to_json(page, lambda change: change_to_json(change, namespace, stats=True)))
+        return
+    if three_dot:
+        base = repository.merge_base(name, other)
+        name = name if base is None else base.id
+    folders: list[str] = []
+    if not objects:
+        diffs = pages(lambda at: repository.table_diff(name, other, prefix, at, MAX_PAGE), amount)
+        show_table_diffs(diffs.items)
+        folders = [f"{table.path}/" for table in diffs.items]
+    page = _outside(repository, (name, other), ListRequest(prefix, after, min(amount, MAX_PAGE)), folders)
+    show_table(("change", "path"), [(change.kind.value, change.path) for change in page.items])
+    more_of(page)
+
+
+@app.command("merge", help="Merge a ref into a branch.")
+def merge(
+    context: typer.Context,
+    source: Ref,
+    into: Annotated[
+        str | None,
+        typer.Option("--into", help="The branch [default: the default branch]", autocompletion=complete.second_refs),
+    ] = None,
+    message: OptionalMessage = None,
+    meta: Meta = None,
+    strategy: Annotated[Strategy | None, typer.Option("--strategy", help="Settles all conflicts")] = None,
+    take: Annotated[
+        list[str] | None, typer.Option("--take", help="source:PATH or destination:PATH settles one conflict")
+    ] = None,
+    squash: Annotated[bool, typer.Option("--squash", help="Leave the source out of the parents")] = False,
+    isolation: Annotated[
+        Isolation, typer.Option("--isolation", help="Which changes of one Delta table on both sides merge")
+    ] = Isolation.WRITE_SERIALIZABLE,
+    allow_empty: AllowEmpty = False,
+    dry_run: DryRun = False,
+) -> None:
+    repository, name = session(context).ref(source)
+    branch = session(context).same(into, repository) if into else repository.info.default_branch
+    request = MergeRequest(
+        message or "",
+        pairs(meta),
+        strategy,
+        squash,
+        allow_empty,
+        dry_run,
+        tuple(_resolution(item) for item in take or ()),
+        isolation=isolation,
+    )
+    outcome = repository.merge(name, branch, request)
+    if session(context).json:
+        show_json(merge_to_json(outcome))
+    else:
+        show_table_changes(outcome.tables)
+        _show_conflicts(outcome.conflicts)
+        done = f"Merged {name} into {branch} as {short(outcome.commit.id)}" if outcome.commit else "Would merge"
+        say(f"{done}: {_counts(outcome.changes)}.")
+    if outcome.conflicts:
+        raise typer.Exit(3)
+
+
+@app.command("rollback", help="Put old content back as a new commit: of a branch, of some tables, or of some paths.")
+def rollback(
+    context: typer.Context,
+    branch: BranchRef,
+    to: Annotated[str, typer.Option("--to", help="The ref whose content comes back")],
+    table: Annotated[list[str] | None, typer.Option("--table", help="Only this table; may be repeated")] = None,
+    path: Annotated[
+        list[str] | None, typer.Option("--path", help="Only this path, or prefix that ends with '/'; may be repeated")
+    ] = None,
+    mode: Annotated[
+        RollbackMode,
+        typer.Option("--mode", help="forward: a new Delta version with the old rows; exact: the old version itself"),
+    ] = RollbackMode.FORWARD,
+    message: OptionalMessage = None,
+    meta: Meta = None,
+    dry_run: DryRun = False,
+) -> None:
+    repository, name = session(context).ref(branch)
+    ref = session(context).same(to, repository)
+    request = RollbackRequest(ref, tuple(table or ()), tuple(path or ()), mode, dry_run, message or "", pairs(meta))
+    outcome = repository.rollback(name, request)
+    if session(context).json:
+        show_json(rollback_to_json(outcome))
+        return
+    show_table_changes(outcome.tables)
+    done = f"Rolled {name} back to {ref} as {short(outcome.commit.id)}" if outcome.commit else "Would roll back"
+    say(f"{done}: {_counts(outcome.changes)}.")
+    for warning in outcome.warnings:
+        warn(f"warning: {warning}")
+
+
+def _outside(
+    repository: Repository, refs: tuple[str, str], request: ListRequest, folders: Sequence[str]
+) -> Page[ObjectChange]:
+    """Lists changes outside `folders`; a folder's own are leapt over, not read."""
+    found: list[ObjectChange] = []
+    after = request.after
+    while True:
+        page = repository.diff(*refs, ListRequest(request.prefix, after, request.amount))
+        after = page.next_after
+        for change in page.items:
+            folder = next((folder for folder in folders if change.path.startswith(folder)), None)
+            if folder is not None:
+                after = f"{folder}\U0010ffff"
+                break
+            found.append(change)
+            if len(found) == request.amount:
+                return Page(tuple(found), change.path)
+        if not after:
+            return Page(tuple(found))
+
+
+def _show_conflicts(conflicts: Sequence[Conflict]) -> None:
+    for conflict in conflicts:
+        say(f"{conflict.kind.value}: {conflict.message} {conflict.hint}".rstrip())
+
+
+def _counts(changes: ChangeCounts) -> str:
+    return f"{changes.added} objects added, {changes.removed} removed, {changes.changed} changed"
+
+
+def _resolution(text: str) -> Resolution:
+    side, colon, path = text.partition(":")
+    if not colon or side not in (Take.SOURCE, Take.DESTINATION):
+        raise InvalidInput(
+            ErrorKind.INVALID_ARGUMENT,
+            f"--take {text!r} is no resolution.",
+            hint="Write source:PATH or destination:PATH.",
+        )
+    return Resolution(path, Take(side))

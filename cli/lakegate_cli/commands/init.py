@@ -1,0 +1,25 @@
+"""`lakegate init`."""
+
+from __future__ import annotations
+
+import getpass
+import os
+
+import typer
+
+from lakegate_cli.output import say, show_json
+from lakegate_cli.session import session
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command("init", help="Make a lake in the folder --home; one that is there stays as it is.")
+def init(context: typer.Context) -> None:
+    from lakegate.repository import EmbeddedLake
+
+    home = session(context).folder()
+    EmbeddedLake.create(home, actor=getpass.getuser(), environment=os.environ).close()
+    if session(context).json:
+        show_json({"url": f"file://{home.absolute()}"})
+    else:
+        say(f"The lake is in {home.absolute()}. Next: lakegate repo create NAME")
