@@ -1,7 +1,10 @@
-"""What tests of several folders share: a running server, and a PostgreSQL server."""
+"""What tests of several folders share: running servers, and a PostgreSQL server."""
 
 from __future__ import annotations
 
+import itertools
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lakegate.testing.postgres_server import PostgresServer, postgres_server
+from lakegate.testing.s3 import S3Lake
 
 ACCESS_KEY_ID = "LGTESTKEY"
 SECRET_ACCESS_KEY = "a-secret-for-tests-only"
@@ -28,7 +32,6 @@ class RunningServer:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """One server for the tests of a file, on a free port, with a lake of its own."""
     from lakegate.config import LakeSettings, ServerSettings, StorageSettings
-    from lakegate_api.app import create_rest_app
     from lakegate_api.serve import running
 
     home = tmp_path_factory.mktemp("lake")
@@ -38,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         access_key_id=ACCESS_KEY_ID,
         secret_access_key=SECRET_ACCESS_KEY,
     )
-    with running(settings, create_rest_app) as started:
+    with running(settings) as started:
         yield RunningServer(started.url, home)
 
 
@@ -50,3 +53,52 @@ def postgres() -> Iterator[PostgresServer]:
             yield server
     except FileNotFoundError as error:
         pytest.skip(f"{error}; `apt-get install postgresql` brings it")
+
+
+_SERVE = """
+import sys
+from pathlib import Path
+from lakegate.config import LakeSettings, ServerSettings, StorageSettings
+from lakegate_api.serve import run
+
+home, key, secret = sys.argv[1:4]
+lake = LakeSettings(Path(home), storage=StorageSettings(fsync=False))
+settings = ServerSettings(lake, port=0, access_key_id=key, secret_access_key=secret, log_level="warning")
+run(settings, lambda started: print(started.url, flush=True))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcess:
+    """A server in a process of its own: some S3 clients hold Python's lock while they wait for an answer."""
+
+    url: str
+    pid: int
+
+
+@pytest.fixture(scope="session")
+def server_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One server for the whole session, on a free port."""
+    home = tmp_path_factory.mktemp("served")
+    command = [sys.executable, "-c", _SERVE, str(home), ACCESS_KEY_ID, SECRET_ACCESS_KEY]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            assert url, "the server did not start"
+            yield ServerProcess(url, process.pid)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def s3(server_process: ServerProcess) -> S3Lake:
+    """A new repository behind the S3 gateway."""
+    lake = S3Lake(server_process.url, f"lake-{next(_numbers)}", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+    made = lake.put("", b"")
+    assert made.status == 200, made.body
+    return lake

@@ -9,7 +9,7 @@ from itertools import count
 from starlette.types import Receive, Scope, Send
 
 from lakegate.access import Authenticator
-from lakegate.errors import ErrorKind, LakegateError
+from lakegate.errors import ErrorKind, LakegateError, NotFound
 from lakegate.ids import new_id
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
 from lakegate_api.s3 import buckets, deletes, listing, multipart, objects, upload_lists, writes
@@ -26,6 +26,8 @@ from lakegate_api.s3.work import Threads
 _log = logging.getLogger(__name__)
 
 _READS = frozenset({"GET", "HEAD"})
+# Where the bucket's name holds a ref that is not there, the bucket is not there.
+_NO_REF = frozenset({ErrorKind.REF_NOT_FOUND, ErrorKind.BRANCH_NOT_FOUND, ErrorKind.COMMIT_NOT_FOUND})
 # Parts of the S3 API that a query parameter asks for, understood and not built.
 _UNBUILT = frozenset(
     [
@@ -107,11 +109,20 @@ class S3Gateway:
                     raise not_offered(f"The S3 operation `?{name}`", "See the documentation for what the gateway does.")
         access = "read" if request.method in _READS else "write"
         call.allow(f"objects:{access}", f"{bucket.repository}/{address.key}")
-        if request.method == "PUT" and not address.key:
+        try:
+            return await self._in_bucket(call, bucket, address.key)
+        except NotFound as error:
+            if bucket.ref and error.kind in _NO_REF:
+                raise NotFound(ErrorKind.REPOSITORY_NOT_FOUND, error.message, hint=error.hint) from error
+            raise
+
+    async def _in_bucket(self, call: Call, bucket: Bucket, key: str) -> Answer:
+        request = call.request
+        if request.method == "PUT" and not key:
             return await buckets.create_bucket(call, bucket)
         repository = await self._repository(bucket)
-        if address.key:
-            return await _object_operation(request)(ObjectCall(call, bucket, repository, address.key))
+        if key:
+            return await _object_operation(request)(ObjectCall(call, bucket, repository, key))
         return await _bucket_operation(request)(BucketCall(call, bucket, repository))
 
     async def _repository(self, bucket: Bucket) -> EmbeddedRepository:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakegate.errors import AlreadyExists, ErrorKind, NotFound
+from lakegate.errors import AlreadyExists, ErrorKind
 from lakegate.model import MAX_PAGE
 from lakegate_api.s3.addressing import Bucket
 from lakegate_api.s3.answers import Answer
@@ -79,13 +79,9 @@ async def delete_bucket(call: BucketCall) -> Answer:
 
 
 async def note_commit(call: BucketCall) -> None:
-    """Notes the commit of the bucket's ref, or of the default branch. Raises NotFound(REPOSITORY_NOT_FOUND) for a ref
-    that is not there: the bucket is not there then."""
+    """Notes the commit of the bucket's ref, or of the default branch. Raises NotFound for a ref that is not there."""
     ref = call.ref_of(call.bucket.ref or "")
-    try:
-        call.call.commit = (await call.quick(lambda: call.repository.commit_of(ref))).id
-    except NotFound as error:
-        raise NotFound(ErrorKind.REPOSITORY_NOT_FOUND, error.message, hint=error.hint) from error
+    call.call.commit = (await call.quick(lambda: call.repository.commit_of(ref))).id
 
 
 def _owned(name: str) -> AlreadyExists:

@@ -10,6 +10,7 @@ STATUS_OF: Mapping[str, int] = MappingProxyType(
     {
         "AuthorizationHeaderMalformed": 400,
         "AuthorizationQueryParametersError": 400,
+        "BadDigest": 400,
         "BadRequest": 400,
         "EntityTooSmall": 400,
         "IncompleteBody": 400,
@@ -39,12 +40,9 @@ class S3Refusal(Exception):
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.status = STATUS_OF[code]
         self.message = message
         self.hint = hint
-
-    @property
-    def status(self) -> int:
-        return STATUS_OF[self.code]
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
