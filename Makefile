@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UNIT := tests/unit
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check format wheel clean
+.PHONY: help demo install test check bench format wheel clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ check: install ## lint, format, types and import layers
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+bench: install ## time what the goals are set for, and write docs/benchmarks.md (QUICK=1: a small run that writes nothing)
+	$(BIN)/python tests/bench/run.py $(if $(QUICK),--quick) $(NAMES)
 
 format: install ## format the code and sort the imports
 	$(BIN)/ruff check --fix .

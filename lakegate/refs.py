@@ -138,10 +138,23 @@ def journal(ctx: RepositoryContext, kind: str, name: str, sequence: int | None =
     """Writes what the ref log tells of a ref to the journal on the object store, as far back as it lacks there: a
     record that a crash kept from being written is made good by the ref's next move.
 
-    `sequence` is the move that the caller made, all of them where not given. Raises OutcomeUnknown where the store
-    does not take the record: the ref has moved by then.
+    `sequence` is the move that the caller made, all of them where not given. Raises OutcomeUnknown where the record
+    can't be written: the ref has moved by then.
     """
-    missing: list[RefMove] = []
+    try:
+        for move in reversed(_missing(ctx, kind, name, sequence)):
+            _write_record(ctx, move)
+    except LakegateError as error:
+        raise OutcomeUnknown(
+            f"The {kind} {name!r} was changed, but the journal did not take it: {error.message}",
+            hint="The change stands: look at the log before you try again. The next one makes the journal good.",
+            details={"ref": name},
+        ) from error
+
+
+def _missing(ctx: RepositoryContext, kind: str, name: str, sequence: int | None) -> list[RefMove]:
+    """The moves of a ref whose records are to be written, newest first."""
+    found: list[RefMove] = []
     for move in ctx.meta.ref_moves(ctx.info.id, name, _HEALED):
         if move.kind != kind:
             continue
@@ -149,17 +162,8 @@ def journal(ctx: RepositoryContext, kind: str, name: str, sequence: int | None =
             continue  # another's move, who journals it
         if move.sequence != sequence and _is_journaled(ctx, move):
             break
-        missing.append(move)
-    for move in reversed(missing):
-        try:
-            _write_record(ctx, move)
-        except LakegateError as error:
-            raise OutcomeUnknown(
-                f"The {move.kind} {move.name!r} was changed ({move.reason}), but the journal did not take it: "
-                f"{error.message}",
-                hint="The change stands: look at the log before you try again. The next one makes the journal good.",
-                details={"ref": move.name, "commit": move.commit},
-            ) from error
+        found.append(move)
+    return found
 
 
 def heal(ctx: RepositoryContext) -> None:

@@ -1,6 +1,6 @@
 """Times trees on a local folder, durable writes and all, at 10,000 entries and at 1,000,000, and prints the ratio.
 
-    python tests/bench/bench_trees.py [--entries 1000000] [--folder DIR]
+    python tests/bench/bench_trees.py [--quick] [--entries N] [--folder DIR]
 
 Caches of the process are empty at the start of each step but the last; the operating system's may be warm.
 """
@@ -173,15 +173,17 @@ def peak_mb() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--entries", type=int, default=1_000_000)
+    parser.add_argument("--quick", action="store_true", help="100,000 entries, to see that it runs")
+    parser.add_argument("--entries", type=int, default=None)
     parser.add_argument("--folder", type=Path, default=None)
     options = parser.parse_args()
-    print(f"{'':22} {'10,000':>12} {options.entries:>12,} {'ratio':>7} {'before':>7} {'peak MB':>8}")
+    entries = options.entries or (100_000 if options.quick else 1_000_000)
+    print(f"{'':22} {'10,000':>12} {entries:>12,} {'ratio':>7} {'before':>7} {'peak MB':>8}")
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for step in STEPS:
             figures = []
-            for count in (10_000, options.entries):
+            for count in (10_000, entries):
                 place = Path(folder, str(count))
                 place.mkdir(exist_ok=True)
                 with ProcessPoolExecutor(1, mp_context=spawn) as pool:
