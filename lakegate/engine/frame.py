@@ -133,17 +133,17 @@ def counterpart(struct: Struct, wanted: Field, by_id: bool) -> Field | None:
 
 
 def _same(part: Field) -> FrameColumn:
-    side = SideColumn(part.name, _plain(part.type))
+    side = SideColumn(part.name, plain_type(part.type))
     return FrameColumn(part.name, side.type, side, side)
 
 
 def _column(before: Field | None, part: Field) -> FrameColumn:
     if before is None:
-        kind = _plain(part.type)
+        kind = plain_type(part.type)
         return FrameColumn(part.name, kind, SideColumn(None, kind), SideColumn(part.name, kind))
     pair = aligned(before.type, part.type)
     if pair is None:
-        left, right = SideColumn(before.name, _plain(before.type)), SideColumn(part.name, _plain(part.type))
+        left, right = SideColumn(before.name, plain_type(before.type)), SideColumn(part.name, plain_type(part.type))
         return FrameColumn(part.name, _TEXT, left, right, text=True)
     return FrameColumn(part.name, pair[1], SideColumn(before.name, pair[0]), SideColumn(part.name, pair[1]))
 
@@ -178,7 +178,7 @@ def _aligned_structs(left: Struct, right: Struct) -> tuple[DataType, DataType] |
     news: list[Field] = []
     for part in right.fields:
         before = counterpart(left, part, by_id)
-        pair = aligned(before.type, part.type) if before is not None else (_plain(part.type), _plain(part.type))
+        pair = aligned(before.type, part.type) if before is not None else (plain_type(part.type), plain_type(part.type))
         if pair is None:
             return None
         # A field that the left lacks is looked for under a name that no field has.
@@ -187,15 +187,15 @@ def _aligned_structs(left: Struct, right: Struct) -> tuple[DataType, DataType] |
     return Struct(tuple(olds)), Struct(tuple(news))
 
 
-def _plain(kind: DataType) -> DataType:
+def plain_type(kind: DataType) -> DataType:
     """The type with nothing but names and types."""
     match kind:
         case Struct(fields):
-            return Struct(tuple(Field(part.name, _plain(part.type)) for part in fields))
+            return Struct(tuple(Field(part.name, plain_type(part.type)) for part in fields))
         case Array(element):
-            return Array(_plain(element))
+            return Array(plain_type(element))
         case Map(key, value):
-            return Map(_plain(key), _plain(value))
+            return Map(plain_type(key), plain_type(value))
         case Primitive():
             return kind
 

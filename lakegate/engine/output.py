@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import orjson
 
 from lakegate.model import RowFormat
 from lakegate.tables.preview import json_values
+from lakegate.tables.taken_bytes import TakenBytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,36 +32,11 @@ def render(schema: pa.Schema, rows: Iterator[pa.RecordBatch], form: RowFormat) -
             return _jsonl(schema, rows)
 
 
-class _Taken(io.RawIOBase):
-    """A file whose bytes are taken away as they are written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._pieces: list[bytes] = []
-        self._at = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def write(self, data: Any) -> int:
-        piece = bytes(data)
-        self._pieces.append(piece)
-        self._at += len(piece)
-        return len(piece)
-
-    def take(self) -> bytes:
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
-
-
 def _parquet(schema: pa.Schema, rows: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    sink = _Taken()
+    sink = TakenBytes()
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
         for group in _groups(rows):
             writer.write_table(pa.Table.from_batches(group, schema), row_group_size=_GROUP_ROWS)

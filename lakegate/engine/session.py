@@ -26,7 +26,8 @@ _BATCH_ROWS = 16_384
 class Engine:
     """A DuckDB database that is gone when it is closed. Not to be shared between threads."""
 
-    def __init__(self, memory_mb: int = MEMORY_MB) -> None:
+    def __init__(self, memory_mb: int = MEMORY_MB, *, ordered: bool = False) -> None:
+        """With `ordered` the rows of one stream keep their order where a query does not sort them."""
         import duckdb
 
         self._spill = tempfile.TemporaryDirectory(prefix="lakegate-engine-", ignore_cleanup_errors=True)
@@ -38,7 +39,7 @@ class Engine:
                 "temp_directory": self._spill.name,
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
-                "preserve_insertion_order": "false",
+                "preserve_insertion_order": "true" if ordered else "false",
             },
         )
         # In this order, and after the folder is known: what comes later could not be set any more.

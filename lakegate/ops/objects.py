@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lakegate import refs, staging
@@ -212,8 +212,18 @@ def stage_put(
 
 def store_bytes(ctx: RepositoryContext, path: str, data: bytes) -> Entry:
     """Writes bytes durably to a fresh address and returns the entry for them, staged nowhere."""
+    return store_pieces(ctx, path, [data])
+
+
+def store_pieces(ctx: RepositoryContext, path: str, data: Iterable[Data]) -> Entry:
+    """The same of bytes that come piece by piece, in constant memory. Where their source fails they are dropped."""
     intake = Intake(ctx, fresh_address())
-    intake.write(data)
+    try:
+        for piece in data:
+            intake.write(piece)
+    except BaseException:
+        intake.abort()
+        raise
     received = intake.finish(repr(path), PutRequest())
     return Entry(
         path=path,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NoReturn
 
 from lakegate import refs, tree
 from lakegate.context import RepositoryContext
 from lakegate.engine.frame import Frame, View, frame_of
 from lakegate.engine.output import render
+from lakegate.engine.profile import profile
 from lakegate.engine.row_diff import Sides, compare
-from lakegate.errors import ErrorKind, InvalidInput, NotFound, NotOffered
+from lakegate.errors import ErrorKind, InvalidInput, NotFound
 from lakegate.format.kinds import TABLES
+from lakegate.ids import CommitId
 from lakegate.model import (
     MAX_PAGE,
     PartitionDiff,
@@ -21,6 +22,8 @@ from lakegate.model import (
     RowFormat,
     TableProfile,
 )
+from lakegate.ops.diff import base_of
+from lakegate.ops.row_merge import RowMergeSides, TableInTree, open_row_merge
 from lakegate.snapshot import Snapshot
 from lakegate.tables.partitions import partition_diff
 from lakegate.tables.schema_changes import definition_changes
@@ -38,8 +41,8 @@ def table_partitions(
 
 
 def table_profile(ctx: RepositoryContext, left: str, right: str, path: str) -> TableProfile:
-    """Sets the columns of a table side by side."""
-    _not_offered()
+    """Sets the columns of a table side by side; see `Repository.table_profile`."""
+    return profile(_sides(ctx, left, right, path), path.rstrip("/"))
 
 
 def row_diff(ctx: RepositoryContext, left: str, right: str, request: RowDiffRequest) -> RowDiff:
@@ -97,11 +100,31 @@ def row_conflicts_file(
     ctx: RepositoryContext, source: str, destination: str, resolution: Resolution, form: RowFormat
 ) -> Iterator[bytes]:
     """Yields a file of all rows that a merge of a table by key can't settle."""
-    _not_offered()
+    commits = [refs.resolve(ctx, ref).commit for ref in (source, destination)]
+    base = base_of(ctx, commits[0], commits[1])
+    path = resolution.path.rstrip("/")
+    found = [_in_tree(ctx, commit, path) for commit in (base, *commits)]
+    if found[1] is None or found[2] is None:
+        raise NotFound(
+            ErrorKind.TABLE_NOT_FOUND,
+            f"There is no table {path!r} on both {source!r} and {destination!r}.",
+            hint="Rows are merged of tables that both sides have.",
+        )
+    merge = open_row_merge(ctx, RowMergeSides(found[0], found[1], found[2]), resolution)
+
+    def written() -> Iterator[bytes]:
+        try:
+            yield from render(merge.conflict_schema, merge.conflict_rows(), form)
+        finally:
+            merge.close()
+
+    return written()
 
 
-def _not_offered() -> NoReturn:
-    raise NotOffered("Comparing rows is not offered yet.", hint="Compare the tables' files.")
+def _in_tree(ctx: RepositoryContext, commit: CommitId, path: str) -> TableInTree | None:
+    manifest = ctx.manifests.read_manifest(ctx.manifests.read_commit(commit).manifest)
+    table = tree.get(ctx.manifests.nodes, TABLES, manifest.tables_root, path)
+    return TableInTree(manifest.objects_root, table) if table is not None else None
 
 
 def _sides(ctx: RepositoryContext, left: str, right: str, path: str) -> Sides:

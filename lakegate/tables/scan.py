@@ -44,10 +44,20 @@ class TableLayout:
         arrow_schema(schema)
         return cls(table, schema, frozenset(table.partition_columns), matching_of(table))
 
+    @property
+    def is_mapped(self) -> bool:
+        """Whether files, and the partition values of the log, name columns otherwise than the schema."""
+        return self.matching is not Matching.NAME
+
+    @property
+    def stored(self) -> Struct:
+        """The columns that stand in data files."""
+        return Struct(tuple(part for part in self.schema.fields if part.name not in self.partitions))
+
     def partition_text(self, file: DataFile, part: Field) -> str | None:
         """The value of a partition column in a file, as the log has it."""
         values = file.file.partition
-        return values.get(part.physical_name if self.matching is not Matching.NAME else part.name)
+        return values.get(part.physical_name if self.is_mapped else part.name)
 
     def columns(self, names: tuple[str, ...] | None) -> Struct:
         """The columns of these names, in this order; None: all. Raises InvalidInput(INVALID_ARGUMENT)."""

@@ -1,0 +1,192 @@
+"""Settles a table that both sides of a merge changed by merging its rows by key.
+
+The result is a forward step of the destination: for a Delta table a new version, for a Parquet dataset other files.
+Only files that hold rows to be replaced or removed are written again; new rows go into new files of their partitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from lakegate.context import RepositoryContext
+from lakegate.engine.frame import View
+from lakegate.engine.row_merge import Partition, Rewrite, RowMerge, merge_rows
+from lakegate.engine.three_way import Versions, three_way_frame
+from lakegate.errors import NotOffered
+from lakegate.ids import CommitId, NodeId, new_id
+from lakegate.model import (
+    Conflict,
+    ConflictKind,
+    Entry,
+    FileEntry,
+    Resolution,
+    Side,
+    TableFormat,
+    TableVersion,
+)
+from lakegate.ops.objects import store_pieces
+from lakegate.snapshot import Snapshot
+from lakegate.tables.data_writer import DataFileWriter, partition_text
+from lakegate.tables.parquet import HIVE_NULL
+from lakegate.tables.scan import TableLayout
+
+Change = tuple[str, Entry | None]
+
+_SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
+
+
+@dataclass(frozen=True, slots=True)
+class TableInTree:
+    """A table version and the root of the tree that holds its objects."""
+
+    root: NodeId
+    version: TableVersion
+
+
+@dataclass(frozen=True, slots=True)
+class RowMergeSides:
+    """The table on the three sides of a merge. `base` is None where both sides made the table."""
+
+    base: TableInTree | None
+    source: TableInTree
+    destination: TableInTree
+
+
+@dataclass(frozen=True, slots=True)
+class MergedRows:
+    """What becomes of the table. `changes`, sorted by path, are to be applied to the destination's tree; none where
+    there are conflicts, or in a dry run. `version` is the new Delta version, None where none is made."""
+
+    rows_added: int
+    rows_removed: int
+    version: int | None = None
+    changes: tuple[Change, ...] = ()
+    conflict: Conflict | None = None
+    bytes_added: int = 0
+
+
+def merge_table_rows(
+    ctx: RepositoryContext, sides: RowMergeSides, resolution: Resolution, *, dry_run: bool = False
+) -> MergedRows:
+    """Merges the rows of one table by `resolution.key`.
+
+    Raises InvalidInput(KEY_NOT_FOUND, INVALID_ARGUMENT), Refused(KEY_NULL, KEY_NOT_UNIQUE, ROWS_INCOMPATIBLE,
+    DELTA_FEATURE_UNKNOWN, DELTA_APPEND_ONLY).
+    """
+    merge = open_row_merge(ctx, sides, resolution)
+    try:
+        if merge.conflicts:
+            return MergedRows(merge.rows_added, merge.rows_removed, conflict=_conflict(sides, resolution, merge))
+        head = sides.destination.version
+        if head.format is TableFormat.DELTA:
+            raise NotOffered(
+                f"Merging rows of the Delta table {head.path!r} is not offered yet.",
+                hint="Take the source or the destination.",
+            )
+        if dry_run or not merge.taken:
+            return MergedRows(merge.rows_added, merge.rows_removed)
+        writing = _Writing(ctx, head, TableLayout.of(head))
+        for rewrite in merge.rewrites():
+            writing.rewrite(rewrite)
+        changes = tuple(sorted(writing.changes.items()))
+        return MergedRows(merge.rows_added, merge.rows_removed, changes=changes, bytes_added=writing.bytes)
+    finally:
+        merge.close()
+
+
+def open_row_merge(ctx: RepositoryContext, sides: RowMergeSides, resolution: Resolution) -> RowMerge:
+    """Compares the sides; the caller closes what is returned."""
+    base, source, destination = (
+        View(ctx, Snapshot(ctx, CommitId(""), at.root), at.version) if at is not None else None
+        for at in (sides.base, sides.source, sides.destination)
+    )
+    assert source is not None
+    assert destination is not None
+    versions = Versions(base, source, destination)
+    return merge_rows(versions, three_way_frame(versions, resolution.key), resolution)
+
+
+def _conflict(sides: RowMergeSides, resolution: Resolution, merge: RowMerge) -> Conflict:
+    path = sides.destination.version.path
+    key = ",".join(resolution.key)
+    return Conflict(
+        ConflictKind.ROW_CHANGED,
+        path,
+        f"Both sides changed {merge.conflicts:,} rows of the table {path!r}, each to other values.",
+        table=path,
+        base=Side(sides.base.version.version if sides.base is not None else None),
+        source=Side(sides.source.version.version),
+        destination=Side(sides.destination.version.version),
+        hint=f"Settle them with --take rows:{path} --key {key} and --prefer source, --prefer destination or --newest "
+        "COLUMN.",
+        rows=merge.first_conflicts(),
+    )
+
+
+class _Writing:
+    """Writes the files of one merge, and collects what changes in the destination's tree."""
+
+    def __init__(self, ctx: RepositoryContext, head: TableVersion, layout: TableLayout) -> None:
+        self._ctx = ctx
+        self._head = head
+        self._layout = layout
+        self._parts = [part for part in layout.schema.fields if part.name in layout.partitions]
+        self.changes: dict[str, Entry | None] = {}
+        self.bytes = 0
+
+    def rewrite(self, rewrite: Rewrite) -> None:
+        """Writes the rows of one partition; its old files go."""
+        values = self._values(rewrite.values)
+        for file in rewrite.files:
+            if self._head.format is TableFormat.PARQUET:
+                self.changes[f"{self._head.path}/{file.path}"] = None
+        path = f"{self._folder(rewrite, values)}part-{new_id()}.snappy.parquet"
+        self._write(path, values, rewrite.rows)
+
+    def _write(self, relative: str, values: Mapping[str, str | None], rows: Iterator[Any]) -> None:
+        first = next(rows, None)
+        if first is None:
+            return
+        names = self._layout.stored.fields
+        writer = DataFileWriter(self._layout.stored, self._layout.matching)
+
+        def pieces() -> Iterator[bytes]:
+            batch = first
+            while batch is not None:
+                yield writer.write(batch.select([part.name for part in names]))
+                batch = next(rows, None)
+            yield writer.close()
+
+        path = f"{self._head.path}/{relative}"
+        entry = store_pieces(self._ctx, path, pieces())
+        self.changes[path] = entry
+        self.bytes += entry.size
+
+    def _values(self, typed: Partition) -> dict[str, str | None]:
+        return {
+            part.physical_name if self._layout.is_mapped else part.name: partition_text(value, part.type, part.name)
+            for part, value in zip(self._parts, typed, strict=True)
+        }
+
+    def _folder(self, rewrite: Rewrite, values: Mapping[str, str | None]) -> str:
+        """Where files of a partition lie. A Delta table needs no folders; a Parquet dataset has its values there."""
+        if self._head.format is TableFormat.PARQUET:
+            if rewrite.files:
+                return _parent(rewrite.files[0])
+            names = self._head.partition_columns
+            return "".join(f"{quote(name, safe='')}={_hive(values[name])}/" for name in names)
+        if self._layout.is_mapped or not all(value is not None and set(value) <= _SAFE for value in values.values()):
+            return ""
+        return "".join(f"{name}={values[name]}/" for name in self._head.partition_columns if set(name) <= _SAFE)
+
+
+def _parent(file: FileEntry) -> str:
+    folder = file.path.rpartition("/")[0]
+    return f"{folder}/" if folder else ""
+
+
+def _hive(value: str | None) -> str:
+    return HIVE_NULL if value is None else quote(value, safe="")

@@ -1,0 +1,207 @@
+"""Merges of rows by key, against a model of rows in plain Python."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lakegate import tree
+from lakegate.errors import ErrorKind, LakegateError
+from lakegate.format.kinds import OBJECTS, TABLES
+from lakegate.ids import CommitId
+from lakegate.model import CommitRequest, Resolution, RowConflict, RowFormat, TableVersion, Take
+from lakegate.ops.row_merge import MergedRows, RowMergeSides, TableInTree, merge_table_rows
+from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.snapshot import Snapshot
+from lakegate.tables.detect import detect
+from lakegate.tables.reader import batches
+from lakegate.testing.table_files import parquet_bytes
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Iterator[EmbeddedRepository]:
+    with EmbeddedLake.create(tmp_path / "lake", environment={"LAKEGATE_STORAGE_FSYNC": "false"}) as lake:
+        lake.create_repository("sales")
+        yield lake.repository("sales")
+
+
+def at(repo: EmbeddedRepository, ref: str) -> TableInTree | None:
+    manifest = repo.manifest(ref)
+    table = tree.get(repo.ctx.manifests.nodes, TABLES, manifest.tables_root, "t")
+    return TableInTree(manifest.objects_root, table) if table is not None else None
+
+
+def merged(repo: EmbeddedRepository, refs: tuple[str, str, str], resolution: Resolution, **options: bool) -> MergedRows:
+    base, source, destination = (at(repo, ref) for ref in refs)
+    assert source is not None
+    assert destination is not None
+    return merge_table_rows(repo.ctx, RowMergeSides(base, source, destination), resolution, **options)
+
+
+def applied(repo: EmbeddedRepository, ref: str, found: MergedRows) -> tuple[Snapshot, TableVersion]:
+    """The destination with the changes of a merge, as a commit would find it."""
+    nodes, manifest = repo.ctx.manifests.nodes, repo.manifest(ref)
+    root = tree.apply(nodes, OBJECTS, manifest.objects_root, found.changes)
+    table = tree.get(nodes, TABLES, detect(repo.ctx, manifest, root), "t")
+    assert table is not None
+    return Snapshot(repo.ctx, CommitId(""), root), table
+
+
+def rows_of(repo: EmbeddedRepository, view: Snapshot, table: TableVersion) -> list[dict[str, Any]]:
+    return batches(repo.ctx, view, table).read_all().to_pylist()
+
+
+def dataset(repo: EmbeddedRepository, branch: str, files: Mapping[str, Mapping[str, Any] | pa.Table | None]) -> str:
+    """Puts the files of a Parquet dataset, and commits."""
+    for name, columns in files.items():
+        if columns is None:
+            repo.delete(branch, f"t/{name}")
+        else:
+            repo.put(branch, f"t/{name}", parquet_bytes(columns))
+    return str(repo.commit(branch, CommitRequest("x", allow_empty=True)).id)
+
+
+def three(
+    repo: EmbeddedRepository,
+    base: Mapping[str, Any],
+    source: Mapping[str, Any],
+    destination: Mapping[str, Any],
+) -> tuple[str, str, str]:
+    """One dataset in one file on three commits."""
+    first = dataset(repo, "main", {"a.parquet": base})
+    repo.create_branch("exp", "main")
+    return first, dataset(repo, "exp", {"a.parquet": source}), dataset(repo, "main", {"a.parquet": destination})
+
+
+ID = Resolution("t", Take.ROWS, ("id",))
+
+
+def test_each_side_s_rows_are_taken(repo: EmbeddedRepository) -> None:
+    refs = three(
+        repo,
+        {"id": [1, 2, 3, 4], "v": ["a", "b", "c", "d"]},
+        {"id": [1, 2, 4, 5], "v": ["A", "b", "d", "e"]},
+        {"id": [1, 2, 3, 6], "v": ["a", "B", "c", "f"]},
+    )
+    found = merged(repo, refs, ID)
+    assert found.conflict is None
+    assert (found.rows_added, found.rows_removed) == (2, 2)
+    rows = rows_of(repo, *applied(repo, refs[2], found))
+    assert sorted((row["id"], row["v"]) for row in rows) == [(1, "A"), (2, "B"), (5, "e"), (6, "f")]
+    dry = merged(repo, refs, ID, dry_run=True)
+    assert (dry.rows_added, dry.rows_removed, dry.changes) == (2, 2, ())
+
+
+def test_rows_that_both_changed_are_conflicts_until_they_are_settled(repo: EmbeddedRepository) -> None:
+    refs = three(
+        repo,
+        {"id": [1, 2, 3, 4], "v": ["a", "b", "c", "d"], "at": [0, 0, 0, 0]},
+        {"id": [1, 2, 5, 4], "v": ["x", "same", "s", "n"], "at": [2, 1, 1, None]},
+        {"id": [1, 2, 3, 5, 4], "v": ["y", "same", "z", "d", "m"], "at": [1, 1, 5, 7, None]},
+    )
+    found = merged(repo, refs, ID)
+    assert found.changes == ()
+    assert found.conflict is not None
+    assert found.conflict.rows is not None
+    assert found.conflict.rows.count == 4
+    assert found.conflict.rows.columns == ("id", "v", "at")
+    assert found.conflict.rows.first == (
+        RowConflict((1,), (1, "a", 0), (1, "x", 2), (1, "y", 1)),
+        RowConflict((3,), (3, "c", 0), None, (3, "z", 5)),
+        RowConflict((4,), (4, "d", 0), (4, "n", None), (4, "m", None)),
+        RowConflict((5,), None, (5, "s", 1), (5, "d", 7)),
+    )
+    expected = {
+        "source": [(1, "x"), (2, "same"), (4, "n"), (5, "s")],
+        "destination": [(1, "y"), (2, "same"), (3, "z"), (4, "m"), (5, "d")],
+    }
+    for side, rows in expected.items():
+        settled = merged(repo, refs, Resolution("t", Take.ROWS, ("id",), prefer=Take(side)))
+        assert sorted((r["id"], r["v"]) for r in rows_of(repo, *applied(repo, refs[2], settled))) == rows
+    newest = merged(repo, refs, Resolution("t", Take.ROWS, ("id",), newest="at"))
+    assert newest.conflict is not None  # the times of 4 are null on both sides: neither is the newer one
+    assert newest.conflict.rows is not None
+    assert [row.key for row in newest.conflict.rows.first] == [(4,)]
+    lines = b"".join(repo.row_conflicts_file(refs[1], refs[2], ID, RowFormat.PARQUET))
+    table = pq.read_table(io.BytesIO(lines))
+    assert table["_side"].to_pylist() == [
+        *("base", "source", "destination"),
+        *("base", "destination"),
+        *("base", "source", "destination"),
+        *("source", "destination"),
+    ]
+    assert table["id"].to_pylist() == [1, 1, 1, 3, 3, 4, 4, 4, 5, 5]
+
+
+def refusal(repo: EmbeddedRepository, refs: tuple[str, str, str], resolution: Resolution) -> LakegateError:
+    with pytest.raises(LakegateError) as caught:
+        merged(repo, refs, resolution)
+    return caught.value
+
+
+def test_what_can_not_be_merged_by_key_is_refused(repo: EmbeddedRepository) -> None:
+    refs = three(
+        repo,
+        {"id": [1, 2], "v": ["a", "b"]},
+        {"id": [1, 2, 2], "v": ["A", "b", "c"]},
+        {"id": [1, None], "v": ["a", "x"]},
+    )
+    assert refusal(repo, (refs[0], refs[1], refs[0]), ID).kind is ErrorKind.KEY_NOT_UNIQUE
+    assert refusal(repo, (refs[0], refs[0], refs[2]), ID).kind is ErrorKind.KEY_NULL
+    assert refusal(repo, refs, Resolution("t", Take.ROWS, ("no",))).kind is ErrorKind.KEY_NOT_FOUND
+    assert refusal(repo, refs, Resolution("t", Take.ROWS, ())).kind is ErrorKind.KEY_NOT_FOUND
+    both = Resolution("t", Take.ROWS, ("id",), prefer=Take.SOURCE, newest="v")
+    assert refusal(repo, refs, both).kind is ErrorKind.INVALID_ARGUMENT
+    nowhere = Resolution("t", Take.ROWS, ("id",), newest="nowhere")
+    assert refusal(repo, refs, nowhere).kind is ErrorKind.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("base", "source", "destination", "why"),
+    [
+        ({"id": [1]}, {"id": [1], "new": [2]}, {"id": [1]}, "'new', which the destination has not"),
+        ({"id": [1], "v": [1]}, {"id": [1]}, {"id": [1], "v": [2]}, "dropped the column 'v'"),
+        ({"id": [1], "v": [1]}, {"id": [1], "v": ["x"]}, {"id": [1], "v": [2]}, "types that don't fit"),
+        ({"id": [1], "v": [1]}, {"id": [1], "v": [1.5]}, {"id": [1], "v": [2]}, "types that don't fit"),
+    ],
+)
+def test_columns_that_don_t_fit_are_refused(
+    repo: EmbeddedRepository, base: Any, source: Any, destination: Any, why: str
+) -> None:
+    error = refusal(repo, three(repo, base, source, destination), ID)
+    assert error.kind is ErrorKind.ROWS_INCOMPATIBLE
+    assert why in error.message
+
+
+def test_a_column_that_the_destination_added_keeps_its_values(repo: EmbeddedRepository) -> None:
+    refs = three(
+        repo,
+        {"id": [1, 2], "v": ["a", "b"]},
+        {"id": [1, 2, 3], "v": ["A", "b", "c"]},
+        {"note": ["one", "two"], "v": ["a", "b"], "id": [1, 2]},
+    )
+    rows = rows_of(repo, *applied(repo, refs[2], merged(repo, refs, ID)))
+    assert sorted((row["id"], row["v"], row["note"]) for row in rows if row["note"]) == [
+        (1, "A", "one"),
+        (2, "b", "two"),
+    ]
+    assert [row for row in rows if row["id"] == 3] == [{"note": None, "v": "c", "id": 3}]
+
+
+def test_rows_move_between_partitions(repo: EmbeddedRepository) -> None:
+    first = dataset(
+        repo, "main", {"p=1/a.parquet": {"id": [1, 2]}, "p=2/a.parquet": {"id": [3]}, "p=3/a.parquet": {"id": [9]}}
+    )
+    repo.create_branch("exp", "main")
+    second = dataset(repo, "exp", {"p=1/a.parquet": {"id": [1]}, "p=2/a.parquet": {"id": [2, 3]}})
+    third = dataset(repo, "main", {"p=3/a.parquet": {"id": [9, 10]}})
+    found = merged(repo, (first, second, third), ID)
+    view, table = applied(repo, third, found)
+    assert sorted((r["id"], r["p"]) for r in rows_of(repo, view, table)) == [(1, 1), (2, 2), (3, 2), (9, 3), (10, 3)]
+    assert [path for path, entry in found.changes if entry is None] == ["t/p=1/a.parquet"]
