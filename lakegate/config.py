@@ -6,6 +6,8 @@ The file is `config.toml` in the lake's home. Its tables and keys are the datacl
     [storage]                   StorageSettings; [storage.s3], [storage.gcs], [storage.azure] below it
     [server]                    ServerSettings
 
+Who opens a server's lake has no such file: ClientSettings are of the environment alone.
+
 An environment variable beats the file: LAKEGATE_<FIELD> for the top and the server, LAKEGATE_STORAGE_<FIELD>,
 LAKEGATE_S3_<FIELD>, LAKEGATE_GCS_<FIELD>, LAKEGATE_AZURE_<FIELD> for the others; lists are separated by commas.
 """
@@ -124,6 +126,22 @@ class ServerSettings:
     log_json: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """How a server is reached.
+
+    url                of the server, where none is given
+    timeout_seconds    how long one answer may take; long merges and imports of a server answer late
+    max_retries        of a request that may be sent again
+    """
+
+    url: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+    timeout_seconds: float = 600.0
+    max_retries: int = 3
+
+
 def parse_file(text: str, name: str = CONFIG_FILE) -> dict[str, Any]:
     """Parses the text of a settings file. Raises InvalidInput(INVALID_CONFIG)."""
     try:
@@ -152,6 +170,17 @@ def server_settings(home: Path, file: Mapping[str, Any], environment: Mapping[st
             f"The setting server.log_level is {settings.log_level!r}.", f"Use one of {', '.join(LOG_LEVELS)}."
         )
     _both_or_none("server", settings.access_key_id, settings.secret_access_key)
+    return settings
+
+
+def client_settings(environment: Mapping[str, str]) -> ClientSettings:
+    """Makes the settings of a client of LAKEGATE_<FIELD>. Raises InvalidInput(INVALID_CONFIG)."""
+    settings = _Reader({}, environment).section(ClientSettings, "client", "LAKEGATE_", {})
+    if settings.timeout_seconds <= 0 or settings.max_retries < 0:
+        raise _invalid(
+            "LAKEGATE_TIMEOUT_SECONDS or LAKEGATE_MAX_RETRIES is out of range.",
+            "Give a time above 0, and 0 or more retries.",
+        )
     return settings
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from lakegate.errors import ErrorKind, InvalidInput
 from lakegate.ids import (
     BranchName,
     CommitId,
@@ -883,6 +884,13 @@ class DeleteFailure:
     path: str
     code: str
     message: str
+
+
+def page_amount(amount: int) -> int:
+    """Checks how many items a page was asked to have: at most MAX_PAGE. Raises InvalidInput(INVALID_ARGUMENT)."""
+    if amount < 0:
+        raise InvalidInput(ErrorKind.INVALID_ARGUMENT, f"An amount can't be {amount}.", hint="Ask for 0 to 1,000.")
+    return min(amount, MAX_PAGE)
 
 
 def page_of(items: Sequence[T], amount: int, key: Callable[[T], str]) -> Page[T]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lakegate.config import CONFIG_FILE, LakeSettings, lake_settings, parse_file
 from lakegate.context import RepositoryContext
-from lakegate.errors import AlreadyExists, ErrorKind, InvalidInput, NotFound, Refused
+from lakegate.errors import AlreadyExists, ErrorKind, NotFound, Refused
 from lakegate.ids import (
     BranchName,
     CommitId,
@@ -68,6 +68,7 @@ from lakegate.model import (
     Tag,
     Upload,
     VerifyOutcome,
+    page_amount,
     page_of,
 )
 from lakegate.objectstore.opener import StoreOpener
@@ -193,7 +194,7 @@ class EmbeddedLake:
         return create_repository(self._context(info))
 
     def repositories(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[RepositoryInfo]:
-        amount = _bounded(amount)
+        amount = page_amount(amount)
         return page_of(self._meta.list_repositories(prefix, after, amount + 1), amount, lambda info: info.name)
 
     def repository(self, name: str) -> EmbeddedRepository:
@@ -265,7 +266,7 @@ class EmbeddedRepository:
     # -- refs ---------------------------------------------------------------------------------------------------------
 
     def branches(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[Branch]:
-        amount = _bounded(amount)
+        amount = page_amount(amount)
         states = self.ctx.meta.list_branches(self.info.id, prefix, after, amount + 1)
         return page_of([Branch(s.name, s.commit) for s in states], amount, lambda branch: branch.name)
 
@@ -288,7 +289,7 @@ class EmbeddedRepository:
         refs.delete_branch(self.ctx, name)
 
     def tags(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[Tag]:
-        amount = _bounded(amount)
+        amount = page_amount(amount)
         found = self.ctx.meta.list_tags(self.info.id, prefix, after, amount + 1)
         return page_of(found, amount, lambda tag: tag.name)
 
@@ -429,12 +430,12 @@ class EmbeddedRepository:
     def parts(self, upload: UploadId, after: int = 0, amount: int = 1000) -> tuple[Upload, Page[Part]]:
         from lakegate.ops.multipart import list_parts
 
-        return list_parts(self.ctx, upload, after, _bounded(amount))
+        return list_parts(self.ctx, upload, after, page_amount(amount))
 
     def uploads(self, branch: str, prefix: str = "", after: str = "", amount: int = 1000) -> Page[Upload]:
         from lakegate.ops.multipart import list_uploads
 
-        return list_uploads(self.ctx, branch, prefix, after, _bounded(amount))
+        return list_uploads(self.ctx, branch, prefix, after, page_amount(amount))
 
     def complete_upload(
         self, upload: UploadId, parts: Sequence[tuple[int, str]], request: PutRequest = PutRequest()
@@ -535,7 +536,7 @@ class EmbeddedRepository:
         return self._runner.get(self.ctx, job)
 
     def jobs(self, amount: int = 100) -> tuple[Job, ...]:
-        return self._runner.list(self.ctx, _bounded(amount))
+        return self._runner.list(self.ctx, page_amount(amount))
 
     def cancel_job(self, job: JobId) -> None:
         self._runner.cancel(self.ctx, job)
@@ -545,7 +546,7 @@ class EmbeddedRepository:
     def tables(self, ref: str, prefix: str = "", after: str = "", amount: int = 100) -> Page[TableVersion]:
         from lakegate.ops.tables import tables
 
-        return tables(self.ctx, ref, prefix, after, _bounded(amount))
+        return tables(self.ctx, ref, prefix, after, page_amount(amount))
 
     def table(self, ref: str, path: str) -> TableVersion:
         from lakegate.ops.tables import table
@@ -555,12 +556,12 @@ class EmbeddedRepository:
     def table_files(self, ref: str, path: str, after: str = "", amount: int = 100) -> Page[FileEntry]:
         from lakegate.ops.tables import table_files
 
-        return table_files(self.ctx, ref, path, after, _bounded(amount))
+        return table_files(self.ctx, ref, path, after, page_amount(amount))
 
     def table_history(self, ref: str, path: str, amount: int = 100) -> tuple[TableHistoryItem, ...]:
         from lakegate.ops.tables import table_history
 
-        return table_history(self.ctx, ref, path, _bounded(amount))
+        return table_history(self.ctx, ref, path, page_amount(amount))
 
     def table_preview(self, ref: str, path: str, limit: int = 20) -> TablePreview:
         from lakegate.ops.tables import table_preview
@@ -572,12 +573,12 @@ class EmbeddedRepository:
     ) -> Page[TableDiff]:
         from lakegate.ops.tables import table_diff
 
-        return table_diff(self.ctx, left, right, ListRequest(prefix, after, _bounded(amount)))
+        return table_diff(self.ctx, left, right, ListRequest(prefix, after, page_amount(amount)))
 
     def table_partitions(self, left: str, right: str, path: str, amount: int = 1000) -> tuple[PartitionDiff, ...]:
         from lakegate.ops.rows import table_partitions
 
-        return table_partitions(self.ctx, left, right, path, _bounded(amount))
+        return table_partitions(self.ctx, left, right, path, page_amount(amount))
 
     def table_profile(self, left: str, right: str, path: str) -> TableProfile:
         from lakegate.ops.rows import table_profile
@@ -626,9 +627,3 @@ class EmbeddedRepository:
         from lakegate.ops.verify import verify
 
         return verify(self.ctx, ref, deep, tables, progress)
-
-
-def _bounded(amount: int) -> int:
-    if amount < 0:
-        raise InvalidInput(ErrorKind.INVALID_ARGUMENT, f"An amount can't be {amount}.", hint="Ask for 0 to 1,000.")
-    return min(amount, MAX_PAGE)

@@ -12,7 +12,7 @@ from lakegate.errors import ErrorKind, NotFound
 from lakegate.format.kinds import OBJECTS
 from lakegate.ids import BranchName, CommitId, NodeId, StagingToken, is_full_id
 from lakegate.metastore.protocol import BranchState
-from lakegate.model import MAX_PAGE, CommonPrefix, Entry, ListRequest, Page, page_of
+from lakegate.model import CommonPrefix, Entry, ListRequest, Page, page_amount, page_of
 from lakegate.revision import parse
 
 _LAST = "\U0010ffff"
@@ -154,7 +154,7 @@ def list_page(ctx: RepositoryContext, ref: str, request: ListRequest) -> Page[En
 
 def list_at(ctx: RepositoryContext, ref: str, request: ListRequest, *, with_staged: bool = False) -> Listing:
     """Lists a page of what a reader of a ref sees, and tells at which commit."""
-    amount = max(0, min(request.amount, MAX_PAGE))
+    amount = page_amount(request.amount)
     while True:
         view = Snapshot.of_ref(ctx, ref)
         page = page_of(tuple(islice(view.items(request), amount + 1)), amount, lambda item: item.path)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from lakegate.client import names
 from lakegate.client.failures import error_of_code
-from lakegate.client.http import Sent
+from lakegate.client.http import Query, Sent
 from lakegate.client.refs import RefRequests
 from lakegate.client.requests import listing
 from lakegate.client.wire import nouns, objects, outcomes, work
-from lakegate.errors import ErrorKind, LakegateError
+from lakegate.errors import ErrorKind, InvalidInput, Refused
 from lakegate.ids import BranchName, CommitId, JobId
 from lakegate.model import (
     ApplyRequest,
@@ -42,7 +44,7 @@ class ChangeRequests(RefRequests):
 
     def uncommitted(self, branch: str, request: ListRequest = ListRequest()) -> Page[ObjectChange]:
         query = {**listing(request), "include_stats": True}
-        return self._changes(self.get(("branches", names.branch(branch), "diff"), query))
+        return self._changes(("branches", names.branch(branch), "diff"), query)
 
     def diff(
         self, left: str, right: str, request: ListRequest = ListRequest(), three_dot: bool = False
@@ -52,15 +54,14 @@ class ChangeRequests(RefRequests):
             "include_stats": True,
             "type": "three_dot" if three_dot else "two_dot",
         }
-        return self._changes(self.get(("refs", names.ref(left), "diff", names.ref(right)), query))
+        return self._changes(("refs", names.ref(left), "diff", names.ref(right)), query)
 
-    def _changes(self, body: Any) -> Page[ObjectChange]:
+    def _changes(self, route: Sequence[str], query: Query) -> Page[ObjectChange]:
         namespace = self.info.storage_namespace
-        return nouns.page_from_json(body, lambda change: objects.change_from_json(change, namespace))
+        return self.page(route, lambda change: objects.change_from_json(change, namespace), query)
 
     def commit(self, branch: str, request: CommitRequest) -> Commit:
-        body = self.post(("branches", names.branch(branch), "commits"), _commit(request))
-        return nouns.commit_from_json(body)
+        return self.post(("branches", names.branch(branch), "commits"), nouns.commit_from_json, _commit(request))
 
     def merge(self, source: str, destination: str, request: MergeRequest = MergeRequest()) -> MergeOutcome:
         body = {
@@ -77,11 +78,11 @@ class ChangeRequests(RefRequests):
             "isolation": request.isolation.value,
         }
         route = ("refs", names.ref(source), "merge", names.branch(destination))
-        return outcomes.merge_from_json(self.post(route, body))
+        return self.post(route, outcomes.merge_from_json, body, repeatable=request.dry_run)
 
     def merge_base(self, left: str, right: str) -> Commit | None:
-        found = self.get(("refs", names.ref(left), "merge", names.ref(right)))
-        return self.commit_of(found["base_commit_id"]) if found["base_commit_id"] else None
+        base = self.get(("refs", names.ref(left), "merge", names.ref(right)), lambda body: str(body["base_commit_id"]))
+        return self.commit_of(base) if base else None
 
     def revert(self, branch: str, request: ApplyRequest) -> Commit:
         route = self.path("branches", names.branch(branch), "revert")
@@ -90,9 +91,13 @@ class ChangeRequests(RefRequests):
 
     def cherry_pick(self, branch: str, request: ApplyRequest) -> Commit:
         body = {**_apply(request), "parent_number": request.parent}
-        return nouns.commit_from_json(self.post(("branches", names.branch(branch), "cherry-pick"), body))
+        return self.post(("branches", names.branch(branch), "cherry-pick"), nouns.commit_from_json, body)
 
     def reset(self, branch: str, path: str | None = None, prefix: str | None = None) -> int:
+        if path is not None and prefix is not None:
+            raise InvalidInput(
+                ErrorKind.INVALID_ARGUMENT, "A reset takes a path or a prefix, not both.", hint="Reset twice instead."
+            )
         body = {"type": "reset"}
         if path is not None:
             body = {"type": "object", "path": path}
@@ -116,28 +121,37 @@ class ChangeRequests(RefRequests):
             "message": request.message,
             "metadata": dict(request.metadata),
         }
-        return outcomes.rollback_from_json(self.post(("branches", names.branch(branch), "rollback"), body))
+        route = ("branches", names.branch(branch), "rollback")
+        return self.post(route, outcomes.rollback_from_json, body, repeatable=request.dry_run)
 
     def import_(self, branch: str, request: ImportRequest, progress: Progress | None = None) -> Job:
+        """Starts the import and asks for its state until it has ended. What `progress` raises cancels it; where that
+        comes too late, and the import has been committed, the ended job is returned all the same."""
         job = self.start_import(branch, request)
         wait = _FIRST_POLL_SECONDS
-        while job.state is JobState.RUNNING:
-            time.sleep(wait)
-            wait = min(wait * 1.5, _LAST_POLL_SECONDS)
+        try:
+            while job.state is JobState.RUNNING:
+                time.sleep(wait)
+                wait = min(wait * 1.5, _LAST_POLL_SECONDS)
+                job = self.job(job.id)
+                if progress is not None:
+                    progress(job.done, job.total)
+        except BaseException:
+            if self._cancelled(job):
+                raise
             job = self.job(job.id)
-            if progress is not None:
-                self._report(job, progress)
         if job.error_code is not None:
             raise error_of_code(job.error_code, job.error_message or job.error_code)
         return job
 
-    def _report(self, job: Job, progress: Progress) -> None:
-        try:
-            progress(job.done, job.total)
-        except LakegateError as error:
-            if error.kind is ErrorKind.CANCELLED and job.state is JobState.RUNNING:
-                self.cancel_job(job.id)
-            raise
+    def _cancelled(self, job: Job) -> bool:
+        """Asks a job to stop, and waits until it has ended. Tells whether it did not do its work."""
+        with suppress(Refused):  # it has ended by itself
+            self.cancel_job(job.id)
+        while job.state is JobState.RUNNING:
+            time.sleep(_FIRST_POLL_SECONDS)
+            job = self.job(job.id)
+        return job.state is not JobState.DONE
 
     def start_import(self, branch: str, request: ImportRequest) -> Job:
         body = {
@@ -149,13 +163,14 @@ class ChangeRequests(RefRequests):
             "dry_run": request.dry_run,
             "replace": request.replace,
         }
-        return self.job(JobId(self.post(("branches", names.branch(branch), "import"), body)["id"]))
+        route = ("branches", names.branch(branch), "import")
+        return self.job(self.post(route, lambda answer: JobId(answer["id"]), body))
 
     def job(self, job: JobId) -> Job:
-        return work.job_from_json(self.get(("jobs", names.job(job))))
+        return self.get(("jobs", names.job(job)), work.job_from_json)
 
     def jobs(self, amount: int = 100) -> tuple[Job, ...]:
-        return tuple(work.job_from_json(job) for job in self.get(("jobs",), {"amount": amount})["results"])
+        return self.some(("jobs",), work.job_from_json, amount)
 
     def cancel_job(self, job: JobId) -> None:
         self.http.send("DELETE", self.path("jobs", names.job(job)))

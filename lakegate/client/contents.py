@@ -7,9 +7,9 @@ from typing import Any
 
 from lakegate.client import names
 from lakegate.client.http import Sent
-from lakegate.client.objects import HttpReader, conditions, put_object
+from lakegate.client.objects import HttpReader, Put, conditions, put_object
 from lakegate.client.requests import Requests, listing, use_the_gateway
-from lakegate.client.wire import nouns, objects
+from lakegate.client.wire import objects
 from lakegate.ids import UploadId, object_path
 from lakegate.interface import Body, ObjectReader
 from lakegate.model import (
@@ -31,19 +31,19 @@ class ContentRequests(Requests):
         return objects.entry_from_json(body, self.info.storage_namespace)
 
     def stat(self, ref: str, path: str) -> Entry:
-        return self._entry(self.get(("refs", names.ref(ref), "objects", "stat"), {"path": object_path(path)}))
+        return self.get(("refs", names.ref(ref), "objects", "stat"), self._entry, {"path": object_path(path)})
 
     def open(self, ref: str, path: str) -> ObjectReader:
         return HttpReader(self.http, self.path("refs", names.ref(ref), "objects"), self.stat(ref, path))
 
     def list(self, ref: str, request: ListRequest = ListRequest()) -> Page[Entry | CommonPrefix]:
-        body = self.get(("refs", names.ref(ref), "objects", "ls"), listing(request))
         namespace = self.info.storage_namespace
-        return nouns.page_from_json(body, lambda item: objects.listed_from_json(item, namespace))
+        route = ("refs", names.ref(ref), "objects", "ls")
+        return self.page(route, lambda item: objects.listed_from_json(item, namespace), listing(request))
 
     def put(self, branch: str, path: str, body: Body, request: PutRequest = PutRequest()) -> Entry:
         route = self.path("branches", names.branch(branch), "objects")
-        return self._entry(put_object(self.http, route, object_path(path), body, request))
+        return put_object(self.http, route, self._entry, Put(object_path(path), body, request))
 
     def copy(
         self, branch: str, path: str, source_ref: str, source_path: str, request: PutRequest | None = None
@@ -59,12 +59,12 @@ class ContentRequests(Requests):
             headers = conditions(request)
         sent = Sent({"dest_path": object_path(path)}, body, headers=headers)
         route = self.path("branches", names.branch(branch), "objects", "copy")
-        return self._entry(self.http.json("POST", route, sent))
+        return self.http.read("POST", route, self._entry, sent)
 
     def set_metadata(self, branch: str, path: str, metadata: Mapping[str, str]) -> Entry:
         route = self.path("branches", names.branch(branch), "objects", "stat", "user_metadata")
         sent = Sent({"path": object_path(path)}, {"set": dict(metadata)})
-        return self._entry(self.http.json("PUT", route, sent))
+        return self.http.read("PUT", route, self._entry, sent)
 
     def delete(self, branch: str, path: str) -> None:
         route = self.path("branches", names.branch(branch), "objects")
@@ -72,11 +72,12 @@ class ContentRequests(Requests):
 
     def delete_many(self, branch: str, paths: Sequence[str]) -> tuple[DeleteFailure, ...]:
         failures: tuple[DeleteFailure, ...] = ()
+        paths = list(paths)
         for start in range(0, len(paths), 1000):
-            body = self.post(
-                ("branches", names.branch(branch), "objects", "delete"), {"paths": list(paths[start : start + 1000])}
+            route = ("branches", names.branch(branch), "objects", "delete")
+            failures += self.post(
+                route, objects.delete_failures_from_json, {"paths": list(paths[start : start + 1000])}
             )
-            failures += tuple(objects.delete_failure_from_json(failure) for failure in body["errors"])
         return failures
 
     def create_upload(self, branch: str, path: str, request: PutRequest = PutRequest()) -> Upload:

@@ -4,70 +4,111 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from lakegate.client.failures import error_of
-from lakegate.errors import ErrorKind, InvalidInput, LakegateError, OutcomeUnknown, Unavailable
+from lakegate.client.lost import outcome_unknown
+from lakegate.config import ClientSettings
+from lakegate.errors import ErrorKind, InvalidInput, LakegateError, Unavailable
 
 Query = Mapping[str, Any]
+T = TypeVar("T")
 
-_TRIES = 4
+_CONNECT_SECONDS = 10.0
 _FIRST_WAIT_SECONDS = 0.1
-_TIMEOUT = httpx.Timeout(connect=10.0, read=600.0, write=600.0, pool=600.0)
+# Below the time after which servers close idle connections: a request must not meet a connection that is being closed,
+# for then nobody could tell whether it was carried out.
+_IDLE_SECONDS = 2.0
 _READING = frozenset({"GET", "HEAD"})
 # The request was certainly not carried out: whatever it was, it may be sent again.
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+# Refusals of the server that pass by themselves. A refused request has changed nothing; but a write is sent again only
+# after those that come before any work.
+_PASSING = frozenset(
+    {
+        ErrorKind.STORE_UNAVAILABLE,
+        ErrorKind.DATABASE_LOCKED,
+        ErrorKind.DATABASE_UNAVAILABLE,
+        ErrorKind.SERVER_UNAVAILABLE,
+        ErrorKind.TOO_MANY_UPDATES,
+    }
+)
+_PASSING_WRITES = frozenset({ErrorKind.DATABASE_LOCKED, ErrorKind.TOO_MANY_UPDATES})
 
 
 def url_path(*segments: str) -> str:
     """Joins path segments, each percent-encoded whole; a segment of dots alone would be taken for a folder step."""
-    quoted = (quote(segment, safe="") for segment in segments)
+    try:
+        quoted = [quote(segment, safe="") for segment in segments]
+    except UnicodeEncodeError:
+        raise _not_unicode() from None
     return "/".join(part.replace(".", "%2E") if part.strip(".") == "" else part for part in quoted)
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What goes with a request besides its path: at most one of `json` and `content`."""
+    """What goes with a request besides its path: at most one of `json` and `content`.
+
+    `repeatable` says that sending it twice does what sending it once does, though its method is one of writing.
+    """
 
     query: Query | None = None
     json: Any = None
     content: bytes | Iterable[bytes] | None = None
     headers: Mapping[str, str] | None = None
+    repeatable: bool = False
 
 
 class Http:
     """A connection pool to one server. Thread-safe.
 
-    Reading requests are tried again after lost connections and passing refusals (429, 502 to 504), for about a second.
-    Writing requests are tried again only where no connection came about; where a reply was lost, OutcomeUnknown is
-    raised, because the write may have happened.
+    Requests that only read are tried again after lost connections and passing refusals (429, 502 to 504). Those that
+    write are tried again only where no connection came about, or where the server says that it did not begin; where a
+    reply was lost, OutcomeUnknown is raised, because the write may have happened.
     """
 
-    def __init__(
-        self, url: str, credentials: tuple[str, str] | None, transport: httpx.BaseTransport | None = None
-    ) -> None:
+    def __init__(self, url: str, settings: ClientSettings, transport: httpx.BaseTransport | None = None) -> None:
+        """Raises InvalidInput for a URL that is no server's."""
         self.url = url.rstrip("/")
+        self._tries = settings.max_retries + 1
+        _check_url(self.url)
+        credentials = None
+        if settings.access_key_id is not None:
+            credentials = (settings.access_key_id, settings.secret_access_key or "")
+        limit = settings.timeout_seconds
         self._client = httpx.Client(
             base_url=f"{self.url}/api/v1/",
             auth=credentials,
-            timeout=_TIMEOUT,
+            timeout=httpx.Timeout(limit, connect=min(limit, _CONNECT_SECONDS)),
             transport=transport,
             headers={"user-agent": "lakegate", "accept-encoding": "identity"},
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=_IDLE_SECONDS),
+            trust_env=False,
         )
 
     def close(self) -> None:
         self._client.close()
 
-    def json(self, method: str, path: str, sent: Sent = Sent()) -> Any:
-        """Sends a request and returns the JSON of the answer."""
-        return self.send(method, path, sent).json()
+    def read(self, method: str, path: str, reader: Callable[[Any], T], sent: Sent = Sent()) -> T:
+        """Sends a request, and returns what `reader` makes of the JSON of the answer. Raises LakegateError."""
+        response = self.send(method, path, sent)
+        try:
+            return reader(response.json())
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            message = f"The server at {self.url} answered what this client does not understand ({error!r})."
+            if not self._reads(method, sent):
+                raise outcome_unknown(method, path, message) from error
+            raise Unavailable(
+                ErrorKind.SERVER_UNAVAILABLE,
+                message,
+                hint="Check that the URL is that of a lakegate server, and use a client of the server's version.",
+            ) from error
 
     def send(self, method: str, path: str, sent: Sent = Sent()) -> httpx.Response:
         """Sends a request and returns the answer, read whole. Raises LakegateError."""
@@ -75,7 +116,7 @@ class Http:
             try:
                 response.read()
             except httpx.HTTPError as error:
-                raise self._lost(method, error) from error
+                raise self._lost(method, path, sent, error) from error
             return response
 
     @contextmanager
@@ -88,67 +129,93 @@ class Http:
             response.close()
 
     def _try(self, method: str, path: str, sent: Sent) -> httpx.Response:
-        repeatable = sent.content is None or isinstance(sent.content, bytes)
-        for attempt in range(1, _TRIES + 1):
-            again = repeatable and attempt < _TRIES
+        reads = self._reads(method, sent)
+        at_hand = sent.content is None or isinstance(sent.content, bytes)
+        tries = self._tries if at_hand else 1
+        for attempt in range(1, tries + 1):
             try:
                 return self._once(method, path, sent)
             except httpx.HTTPError as error:
-                if not again or not (method in _READING or isinstance(error, _NEVER_SENT)):
-                    raise self._lost(method, error) from error
+                if attempt == tries or not (reads or isinstance(error, _NEVER_SENT)):
+                    raise self._lost(method, path, sent, error) from error
             except LakegateError as error:
-                if not again or method not in _READING or not _passing(error):
+                if attempt == tries or error.kind not in (_PASSING if reads else _PASSING_WRITES):
                     raise
             time.sleep(_FIRST_WAIT_SECONDS * 2 ** (attempt - 1))
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _once(self, method: str, path: str, sent: Sent) -> httpx.Response:
+        response = self._client.send(self._request(method, path, sent), stream=True)
+        if response.status_code < 300:
+            return response
+        try:
+            body = response.read()
+        finally:
+            response.close()
+        if response.is_redirect:
+            raise Unavailable(
+                ErrorKind.SERVER_UNAVAILABLE,
+                f"The server at {self.url} redirects to {response.headers['location']!r}.",
+                hint="Use the URL that it redirects to.",
+            )
+        error = error_of(response.status_code, body)
+        own = error.kind is not ErrorKind.SERVER_UNAVAILABLE
+        if response.status_code >= 500 and not own and not self._reads(method, sent):
+            raise outcome_unknown(method, path, error.message)
+        raise error
+
+    def _request(self, method: str, path: str, sent: Sent) -> httpx.Request:
         headers = dict(sent.headers or {})
         content = sent.content
-        if sent.json is not None:
-            content = json.dumps(sent.json).encode()
-            headers["content-type"] = "application/json"
         try:
-            request = self._client.build_request(
+            if sent.json is not None:
+                content = json.dumps(sent.json).encode()
+                headers["content-type"] = "application/json"
+            return self._client.build_request(
                 method, path, params=_params(sent.query), content=content, headers=headers
             )
         except UnicodeEncodeError:
-            raise InvalidInput(
-                ErrorKind.INVALID_ARGUMENT, "A value of the request is not valid Unicode.", hint="Correct it."
-            ) from None
-        response = self._client.send(request, stream=True)
-        if response.status_code < 400:
-            return response
-        try:
-            raise error_of(response.status_code, response.read())
-        finally:
-            response.close()
+            raise _not_unicode() from None
 
-    def _lost(self, method: str, error: httpx.HTTPError) -> LakegateError:
-        if method in _READING or isinstance(error, _NEVER_SENT):
+    def _reads(self, method: str, sent: Sent) -> bool:
+        return method in _READING or sent.repeatable
+
+    def _lost(self, method: str, path: str, sent: Sent, error: httpx.HTTPError) -> LakegateError:
+        reason = str(error) or type(error).__name__
+        if isinstance(error, httpx.LocalProtocolError):
+            return InvalidInput(
+                ErrorKind.INVALID_ARGUMENT,
+                f"A value of the request can't stand in HTTP ({reason}).",
+                hint="Leave control characters out of types, ETags and metadata.",
+            )
+        if self._reads(method, sent) or isinstance(error, _NEVER_SENT):
             return Unavailable(
                 ErrorKind.SERVER_UNAVAILABLE,
-                f"The server at {self.url} does not answer ({_reason(error)}).",
+                f"The server at {self.url} does not answer ({reason}).",
                 hint="Check the URL, and that `lakegate serve` is running there.",
             )
-        return OutcomeUnknown(
-            f"The connection to {self.url} was lost ({_reason(error)}) before the answer came.",
-            hint="The change may have been made: look before you try again.",
-        )
+        return outcome_unknown(method, path, f"The connection to {self.url} was lost before the answer came: {reason}.")
 
 
-def _reason(error: httpx.HTTPError) -> str:
-    return str(error) or type(error).__name__
+def _check_url(url: str) -> None:
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise _bad_url(f"{url!r} is no URL ({error}).") from error
+    if parts.userinfo:
+        raise _bad_url("The server's URL carries credentials, and URLs are shown and logged.")
+    if parts.scheme not in ("http", "https") or not parts.host or parts.query or parts.fragment:
+        raise _bad_url(f"{url!r} is not the URL of a server.")
 
 
-def _passing(error: LakegateError) -> bool:
-    return error.kind in (
-        ErrorKind.STORE_UNAVAILABLE,
-        ErrorKind.DATABASE_LOCKED,
-        ErrorKind.DATABASE_UNAVAILABLE,
-        ErrorKind.SERVER_UNAVAILABLE,
-        ErrorKind.TOO_MANY_UPDATES,
+def _bad_url(message: str) -> InvalidInput:
+    return InvalidInput(
+        ErrorKind.INVALID_ARGUMENT, message, hint="Write it as http://HOST:PORT, and give the access key apart."
     )
+
+
+def _not_unicode() -> InvalidInput:
+    return InvalidInput(ErrorKind.INVALID_ARGUMENT, "A value of the request is not valid Unicode.", hint="Correct it.")
 
 
 def _params(query: Query | None) -> dict[str, Any]:

@@ -9,23 +9,20 @@ import httpx
 from lakegate.client.http import Http, Sent, url_path
 from lakegate.client.repository import HttpRepository
 from lakegate.client.wire.nouns import page_from_json, repository_from_json
-from lakegate.ids import repository_name
-from lakegate.model import Page, RepositoryInfo
+from lakegate.config import ClientSettings
+from lakegate.ids import branch_name, repository_name
+from lakegate.model import Page, RepositoryInfo, page_amount
 
 
 class HttpLake:
     """Implements `lakegate.interface.Lake` over the REST API of a server."""
 
     def __init__(
-        self,
-        url: str,
-        access_key_id: str | None = None,
-        secret_access_key: str | None = None,
-        transport: httpx.BaseTransport | None = None,
+        self, url: str, settings: ClientSettings = ClientSettings(), transport: httpx.BaseTransport | None = None
     ) -> None:
-        """`transport` is for programs that reach the server another way than by its URL."""
-        credentials = None if access_key_id is None else (access_key_id, secret_access_key or "")
-        self._http = Http(url, credentials, transport)
+        """`transport` is for programs that reach the server another way than by its URL. Raises InvalidInput for a URL
+        that is no server's."""
+        self._http = Http(url, settings, transport)
 
     @property
     def url(self) -> str:
@@ -43,21 +40,29 @@ class HttpLake:
         self.close()
 
     def version(self) -> str:
-        return str(self._http.json("GET", "config/version")["lakegate_version"])
+        return self._http.read("GET", "config/version", lambda body: str(body["lakegate_version"]))
 
     def create_repository(
         self, name: str, storage_namespace: str | None = None, default_branch: str = "main"
     ) -> RepositoryInfo:
-        body = {"name": name, "storage_namespace": storage_namespace, "default_branch": default_branch}
-        return repository_from_json(self._http.json("POST", "repositories", Sent(json=body)))
+        body = {
+            "name": repository_name(name),
+            "storage_namespace": storage_namespace,
+            "default_branch": branch_name(default_branch),
+        }
+        return self._http.read("POST", "repositories", repository_from_json, Sent(json=body))
 
     def repositories(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[RepositoryInfo]:
-        query = {"prefix": prefix, "after": after, "amount": amount}
-        return page_from_json(self._http.json("GET", "repositories", Sent(query)), repository_from_json)
+        amount = page_amount(amount)
+        query = {"prefix": prefix, "after": after, "amount": max(1, amount)}
+        page = self._http.read(
+            "GET", "repositories", lambda body: page_from_json(body, repository_from_json), Sent(query)
+        )
+        return page if amount else Page(())
 
     def repository(self, name: str) -> HttpRepository:
         path = url_path("repositories", repository_name(name))
-        return HttpRepository(self._http, repository_from_json(self._http.json("GET", path)))
+        return HttpRepository(self._http, self._http.read("GET", path, repository_from_json))
 
     def delete_repository(self, name: str, force: bool = False) -> None:
         self._http.send("DELETE", url_path("repositories", repository_name(name)), Sent({"force": force}))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -38,7 +39,16 @@ class HttpReader:
         return b"".join(self.chunks(start, length))
 
     def chunks(self, start: int = 0, length: int | None = None, size: int = 1 << 20) -> Iterator[bytes]:
-        end = self._entry.size if length is None else min(start + length, self._entry.size)
+        size_of_all = self._entry.size
+        if start < 0 or start > size_of_all or (length is not None and length < 0):
+            raise InvalidInput(
+                ErrorKind.INVALID_RANGE,
+                f"The range from {start} lies outside the object, which has {size_of_all} bytes.",
+                hint="Ask for bytes that are there.",
+            )
+        return self._pieces(start, size_of_all if length is None else min(start + length, size_of_all), size)
+
+    def _pieces(self, start: int, end: int, size: int) -> Iterator[bytes]:
         resumes = 0
         while start < end:
             try:
@@ -61,25 +71,31 @@ class HttpReader:
             yield from response.iter_raw(size)
 
 
-def put_object(http: Http, path: str, name: str, body: Body, request: PutRequest) -> Any:
-    """Sends an object, and returns the JSON of its stats."""
-    headers = _headers(request)
-    content: bytes | Iterable[bytes]
-    if isinstance(body, bytes):
-        _check_size(request, len(body))
-        content = body
-    else:
-        source = _Source(body, request.size)
-        if request.size is not None:
-            headers["content-length"] = str(request.size)
-        content = source
-        try:
-            return http.json("POST", path, Sent({"path": name}, content=content, headers=headers))
-        except LakegateError:
-            if source.failure is not None:
-                raise source.failure from None
-            raise
-    return http.json("POST", path, Sent({"path": name}, content=content, headers=headers))
+@dataclass(frozen=True, slots=True)
+class Put:
+    """One object to be sent: its path, its bytes, and what goes with them."""
+
+    path: str
+    body: Body
+    request: PutRequest
+
+
+def put_object(http: Http, route: str, reader: Callable[[Any], Entry], put: Put) -> Entry:
+    """Sends an object, and returns what `reader` makes of the answer."""
+    headers = _headers(put.request)
+    query = {"path": put.path}
+    if isinstance(put.body, bytes):
+        _check_size(put.request, len(put.body))
+        return http.read("POST", route, reader, Sent(query, content=put.body, headers=headers))
+    source = _Source(put.body, put.request.size)
+    if put.request.size is not None:
+        headers["content-length"] = str(put.request.size)
+    try:
+        return http.read("POST", route, reader, Sent(query, content=source, headers=headers))
+    except LakegateError:
+        if source.failure is not None:
+            raise source.failure from None
+        raise
 
 
 class _Source:

@@ -23,11 +23,11 @@ class RefRequests(Requests):
     """The methods of `lakegate.interface.Repository` for refs."""
 
     def branches(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[Branch]:
-        body = self.get(("branches",), {"prefix": prefix, "after": after, "amount": amount})
-        return nouns.page_from_json(body, nouns.branch_from_json)
+        query = {"prefix": prefix, "after": after, "amount": amount}
+        return self.page(("branches",), nouns.branch_from_json, query)
 
     def branch(self, name: str) -> Branch:
-        return nouns.branch_from_json(self.get(("branches", names.branch(name))))
+        return self.get(("branches", names.branch(name)), nouns.branch_from_json)
 
     def create_branch(self, name: str, source: str) -> Branch:
         checked = branch_name(name)
@@ -38,23 +38,23 @@ class RefRequests(Requests):
         self.http.send("DELETE", self.path("branches", names.branch(name)))
 
     def tags(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[Tag]:
-        body = self.get(("tags",), {"prefix": prefix, "after": after, "amount": amount})
-        return nouns.page_from_json(body, nouns.tag_from_json)
+        query = {"prefix": prefix, "after": after, "amount": amount}
+        return self.page(("tags",), nouns.tag_from_json, query)
 
     def tag(self, name: str) -> Tag:
-        return nouns.tag_from_json(self.get(("tags", names.tag(name))))
+        return self.get(("tags", names.tag(name)), nouns.tag_from_json)
 
     def create_tag(self, name: str, ref: str) -> Tag:
-        return nouns.tag_from_json(self.post(("tags",), {"id": tag_name(name), "ref": ref}))
+        return self.post(("tags",), nouns.tag_from_json, {"id": tag_name(name), "ref": ref})
 
     def delete_tag(self, name: str) -> None:
         self.http.send("DELETE", self.path("tags", names.tag(name)))
 
     def commit_of(self, ref: str) -> Commit:
-        return nouns.commit_from_json(self.get(("commits", names.ref(ref))))
+        return self.get(("commits", names.ref(ref)), nouns.commit_from_json)
 
     def manifest(self, ref: str) -> Manifest:
-        return nouns.manifest_from_json(self.get(("refs", names.ref(ref), "manifest")))
+        return self.get(("refs", names.ref(ref), "manifest"), nouns.manifest_from_json)
 
     def log(self, ref: str, request: LogRequest = LogRequest()) -> Page[Commit]:
         query = {
@@ -66,7 +66,7 @@ class RefRequests(Requests):
             "since": None if request.since is None else _time(request.since),
             "stop_at": request.stop_at,
         }
-        return nouns.page_from_json(self.get(("refs", names.ref(ref), "commits"), query), nouns.commit_from_json)
+        return self.page(("refs", names.ref(ref), "commits"), nouns.commit_from_json, query)
 
 
 def _time(milliseconds: int) -> str:

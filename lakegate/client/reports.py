@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lakegate.client import names
-from lakegate.client.requests import Requests, use_the_gateway
-from lakegate.client.wire import nouns, outcomes, tables, work
+from lakegate.client.requests import Requests, results, use_the_gateway
+from lakegate.client.wire import outcomes, tables, work
 from lakegate.ids import HoldId
 from lakegate.model import (
     FileEntry,
@@ -30,30 +30,29 @@ class ReportRequests(Requests):
     """The methods of `lakegate.interface.Repository` for tables, pins and verification."""
 
     def tables(self, ref: str, prefix: str = "", after: str = "", amount: int = 100) -> Page[TableVersion]:
-        body = self.get(("refs", names.ref(ref), "tables"), {"prefix": prefix, "after": after, "amount": amount})
-        return nouns.page_from_json(body, tables.table_from_json)
+        query = {"prefix": prefix, "after": after, "amount": amount}
+        return self.page(("refs", names.ref(ref), "tables"), tables.table_from_json, query)
 
     def table(self, ref: str, path: str) -> TableVersion:
-        return tables.table_from_json(self.get(("refs", names.ref(ref), "tables", names.table(path))))
+        return self.get(("refs", names.ref(ref), "tables", names.table(path)), tables.table_from_json)
 
     def table_files(self, ref: str, path: str, after: str = "", amount: int = 100) -> Page[FileEntry]:
         route = ("refs", names.ref(ref), "tables", names.table(path), "files")
-        return nouns.page_from_json(self.get(route, {"after": after, "amount": amount}), tables.file_from_json)
+        return self.page(route, tables.file_from_json, {"after": after, "amount": amount})
 
     def table_history(self, ref: str, path: str, amount: int = 100) -> tuple[TableHistoryItem, ...]:
         route = ("refs", names.ref(ref), "tables", names.table(path), "history")
-        return tuple(tables.history_item_from_json(item) for item in self.get(route, {"amount": amount})["results"])
+        return self.some(route, tables.history_item_from_json, amount)
 
     def table_preview(self, ref: str, path: str, limit: int = 20) -> TablePreview:
         route = ("refs", names.ref(ref), "tables", names.table(path), "preview")
-        return tables.preview_from_json(self.get(route, {"limit": limit}))
+        return self.get(route, tables.preview_from_json, {"limit": limit})
 
     def table_diff(
         self, left: str, right: str, prefix: str = "", after: str = "", amount: int = 100
     ) -> Page[TableDiff]:
         route = ("refs", names.ref(left), "diff", names.ref(right), "tables")
-        body = self.get(route, {"prefix": prefix, "after": after, "amount": amount})
-        return nouns.page_from_json(body, tables.table_diff_from_json)
+        return self.page(route, tables.table_diff_from_json, {"prefix": prefix, "after": after, "amount": amount})
 
     def read_table(self, ref: str, path: str) -> pads.Dataset:
         use_the_gateway("Reading tables past the S3 gateway is")
@@ -61,11 +60,12 @@ class ReportRequests(Requests):
     def pin(self, ref: str, tables: Sequence[str] = (), hold: str | None = None) -> PinDocument:
         route = ("refs", names.ref(ref), "pin")
         if hold is None:
-            return work.pin_from_json(self.get(route, {"table": list(tables)}))
-        return work.pin_from_json(self.post(route, {"hold": hold, "tables": list(tables)}))
+            return self.get(route, work.pin_from_json, {"table": list(tables)})
+        # The same hold taken twice is one hold.
+        return self.post(route, work.pin_from_json, {"hold": hold, "tables": list(tables)}, repeatable=True)
 
     def holds(self) -> tuple[Hold, ...]:
-        return tuple(work.hold_from_json(hold) for hold in self.get(("holds",))["results"])
+        return self.get(("holds",), lambda body: results(body, work.hold_from_json))
 
     def release_hold(self, hold: HoldId) -> None:
         self.http.send("DELETE", self.path("holds", names.hold(hold)))
@@ -73,5 +73,5 @@ class ReportRequests(Requests):
     def verify(
         self, ref: str, deep: bool = False, tables: Sequence[str] = (), progress: Progress | None = None
     ) -> VerifyOutcome:
-        body = self.post(("refs", names.ref(ref), "verify"), {"deep": deep, "tables": list(tables)})
-        return outcomes.verify_from_json(body)
+        body = {"deep": deep, "tables": list(tables)}
+        return self.post(("refs", names.ref(ref), "verify"), outcomes.verify_from_json, body, repeatable=True)

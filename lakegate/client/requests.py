@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
 
 from lakegate.client.http import Http, Query, Sent, url_path
+from lakegate.client.wire.nouns import page_from_json
 from lakegate.errors import NotOffered
-from lakegate.model import ListRequest, RepositoryInfo
+from lakegate.model import ListRequest, Page, RepositoryInfo, page_amount
+
+T = TypeVar("T")
 
 
 class Requests:
@@ -25,13 +28,25 @@ class Requests:
         """The path of a route below the repository."""
         return url_path("repositories", self._info.name, *segments)
 
-    def get(self, segments: Sequence[str], query: Query | None = None) -> Any:
-        """Reads a route's JSON."""
-        return self.http.json("GET", self.path(*segments), Sent(query))
+    def get(self, segments: Sequence[str], reader: Callable[[Any], T], query: Query | None = None) -> T:
+        """Reads a route: what `reader` makes of its JSON."""
+        return self.http.read("GET", self.path(*segments), reader, Sent(query))
 
-    def post(self, segments: Sequence[str], body: Any, query: Query | None = None) -> Any:
-        """Posts JSON to a route, and returns the JSON of the answer."""
-        return self.http.json("POST", self.path(*segments), Sent(query, body))
+    def page(self, segments: Sequence[str], reader: Callable[[Any], T], query: Query) -> Page[T]:
+        """Reads one page of a route that lists."""
+        amount = page_amount(query["amount"])
+        # The API takes an amount of 0 as none given.
+        page = self.get(segments, lambda body: page_from_json(body, reader), {**query, "amount": max(1, amount)})
+        return page if amount else Page(())
+
+    def some(self, segments: Sequence[str], reader: Callable[[Any], T], amount: int) -> tuple[T, ...]:
+        """Reads the first items of a route that lists without pages."""
+        amount = page_amount(amount)
+        return self.get(segments, lambda body: results(body, reader), {"amount": max(1, amount)})[:amount]
+
+    def post(self, segments: Sequence[str], reader: Callable[[Any], T], body: Any, repeatable: bool = False) -> T:
+        """Posts JSON to a route, and returns what `reader` makes of the JSON of the answer."""
+        return self.http.read("POST", self.path(*segments), reader, Sent(json=body, repeatable=repeatable))
 
 
 def listing(request: ListRequest) -> dict[str, str | int | bool]:
@@ -42,6 +57,11 @@ def listing(request: ListRequest) -> dict[str, str | int | bool]:
         "amount": request.amount,
         "delimiter": request.delimiter,
     }
+
+
+def results(body: Any, reader: Callable[[Any], T]) -> tuple[T, ...]:
+    """Reads a list answer that comes whole."""
+    return tuple(reader(item) for item in body["results"])
 
 
 def use_the_gateway(what: str) -> NoReturn:

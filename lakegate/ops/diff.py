@@ -11,7 +11,7 @@ from lakegate.errors import ErrorKind, Refused
 from lakegate.format.kinds import OBJECTS
 from lakegate.graph import merge_base
 from lakegate.ids import CommitId, NodeId
-from lakegate.model import MAX_PAGE, ChangeKind, Entry, ListRequest, ObjectChange, Page, page_of
+from lakegate.model import ChangeKind, Entry, ListRequest, ObjectChange, Page, page_amount, page_of
 
 _LAST = "\U0010ffff"
 
@@ -83,7 +83,7 @@ def base_of(ctx: RepositoryContext, left: CommitId, right: CommitId) -> CommitId
 
 
 def _page(source: Source, request: ListRequest) -> Page[ObjectChange]:
-    amount = max(0, min(request.amount, MAX_PAGE))
+    amount = page_amount(request.amount)
     found = tuple(islice(_grouped(source, request), amount + 1))
     return page_of(found, amount, lambda change: change.path)
 

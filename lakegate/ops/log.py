@@ -8,13 +8,13 @@ from itertools import islice
 from lakegate import refs, staging
 from lakegate.context import RepositoryContext
 from lakegate.graph import walk
-from lakegate.model import MAX_PAGE, Commit, LogRequest, Page, page_of
+from lakegate.model import Commit, LogRequest, Page, page_amount, page_of
 from lakegate.ops.diff import changes
 
 
 def log(ctx: RepositoryContext, ref: str, request: LogRequest) -> Page[Commit]:
     """Lists a page of a ref's history, newest first, as `request` narrows it."""
-    amount = max(0, min(request.amount, MAX_PAGE))
+    amount = page_amount(request.amount)
     found = tuple(islice(_commits(ctx, ref, request), amount + 1))
     return page_of(found, amount, lambda commit: commit.id)
 

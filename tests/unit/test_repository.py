@@ -16,7 +16,6 @@ from lakegate.errors import (
     LakegateError,
     MergeConflict,
     NotFound,
-    NotOffered,
     PreconditionFailed,
     Refused,
 )
@@ -482,8 +481,6 @@ def test_a_lake_is_found_again(lake: EmbeddedLake, repo: EmbeddedRepository, tmp
     with pytest.raises(NotFound) as caught:
         connect(tmp_path / "none")
     assert caught.value.kind is ErrorKind.LAKE_NOT_FOUND
-    with pytest.raises(NotOffered):
-        connect("http://127.0.0.1:1")
 
 
 def test_the_journal_tells_every_move(repo: EmbeddedRepository, tmp_path: Path) -> None:

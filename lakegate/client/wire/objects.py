@@ -91,5 +91,5 @@ def change_from_json(body: Json, namespace: str) -> ObjectChange:
     )
 
 
-def delete_failure_from_json(body: Json) -> DeleteFailure:
-    return DeleteFailure(body["path"], body["code"], body["message"])
+def delete_failures_from_json(body: Json) -> tuple[DeleteFailure, ...]:
+    return tuple(DeleteFailure(item["path"], item["code"], item["message"]) for item in body["errors"])
