@@ -184,23 +184,22 @@ def stage_put(
 ) -> Entry:
     """Stages an entry under the conditions of a request, and returns what stands there then. Raises PreconditionFailed.
 
-    A log commit of a Delta table is never overwritten, asked for or not: clients cache versions. The same bytes again
-    are a retry whose reply was lost, and answered as the first time. `closes`: see `staging.write_if`.
+    Every object that a client brings onto a branch comes by here. A log commit of a Delta table passes the commit guard
+    (`lakegate.tables.delta.guard`), and is never overwritten, asked for or not: clients cache versions. The same bytes
+    again are a retry whose reply was lost, and answered as the first time. `closes`: see `staging.write_if`.
     """
-    fixed = _is_log_commit(entry.path)
-    if not (request.if_none_match or request.if_match is not None or fixed or closes is not None):
+    logged = _is_log_commit(entry.path)
+    if not (request.if_none_match or request.if_match is not None or logged or closes is not None):
         staging.write(ctx, branch, entry.path, entry)
         return entry
 
-    def decide(_: BranchState, present: Entry | None) -> Entry:
-        if fixed and present is not None:
-            if present.digest is not None and present.digest == entry.digest:
+    def decide(state: BranchState, present: Entry | None) -> Entry:
+        if logged:
+            if present is not None and _same_bytes(present, entry):
                 return present
-            raise PreconditionFailed(
-                ErrorKind.DELTA_VERSION_TAKEN,
-                f"{entry.path!r} stands on {branch!r} already: a published Delta version is never rewritten.",
-                hint="Read the table again and commit the next version; Delta writers do so by themselves.",
-            )
+            from lakegate.tables.delta.guard import check_log_write
+
+            check_log_write(ctx, state, entry, conditional=request.if_none_match)
         if request.if_none_match and present is not None:
             raise _condition(entry.path, "there is an object already, and the write asked for none")
         if request.if_match is not None and (present is None or present.etag != request.if_match):
@@ -247,7 +246,13 @@ def _is_log_commit(path: str) -> bool:
     folder, _, name = path.rpartition("/")
     stem = name.removesuffix(".json")
     is_log = folder == "_delta_log" or folder.endswith("/_delta_log")
-    return is_log and stem != name and len(stem) == 20 and stem.isdecimal()
+    return is_log and stem != name and len(stem) == 20 and stem.isascii() and stem.isdecimal()
+
+
+def _same_bytes(left: Entry, right: Entry) -> bool:
+    if left.digest is not None and right.digest is not None:
+        return left.digest == right.digest
+    return left.address == right.address or (left.size == right.size and left.etag == right.etag)
 
 
 def _condition(path: str, why: str) -> PreconditionFailed:

@@ -19,7 +19,6 @@ from lakegate.model import CommitRequest, PutRequest
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
 from lakegate.snapshot import Snapshot
 from lakegate.tables.delta import staged
-from lakegate.tables.delta.guard import check_log_write
 from lakegate.tables.delta.state import load
 from lakegate.testing.delta import add, log_body, metadata, protocol, remove, vector
 
@@ -27,7 +26,7 @@ CREATE = (protocol(), metadata())
 
 
 class Client:
-    """Writes to a branch as a client would, log commits past the guard."""
+    """Writes to a branch as a client would."""
 
     def __init__(self, repo: EmbeddedRepository, branch: str = "main") -> None:
         self.repo = repo
@@ -35,9 +34,6 @@ class Client:
         self.branch = branch
 
     def put(self, path: str, body: bytes, conditional: bool = False) -> None:
-        state = self.ctx.meta.get_branch(self.ctx.info.id, BranchName(self.branch))
-        assert state is not None
-        check_log_write(self.ctx, state, path, body, conditional=conditional)
         self.repo.put(self.branch, path, body, PutRequest(if_none_match=conditional))
 
     def commit(self, version: int, *lines: object, table: str = "t", conditional: bool = False) -> None:

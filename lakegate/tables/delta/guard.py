@@ -29,7 +29,7 @@ from lakegate.metastore.protocol import BranchState
 from lakegate.model import Entry
 from lakegate.snapshot import Snapshot
 from lakegate.tables.deletion_vectors import parse_descriptor, vector_file
-from lakegate.tables.delta.actions import FileAction, LogActions, parse_commit
+from lakegate.tables.delta.actions import FileAction, LogActions
 from lakegate.tables.delta.faults import Violation, as_error, log_invalid, stale_remove, version_taken
 from lakegate.tables.delta.log import commit_path, is_log_commit, read_commit, table_prefix
 from lakegate.tables.delta.protocol import check_protocol
@@ -40,27 +40,26 @@ from lakegate.tables.overrides import load_overrides
 _path = attrgetter("path")
 
 
-def check_log_write(
-    ctx: RepositoryContext, state: BranchState, path: str, body: bytes, *, conditional: bool = False
-) -> None:
-    """Checks a write of a Delta log commit to a branch; other paths pass. Changes nothing.
+def check_log_write(ctx: RepositoryContext, state: BranchState, entry: Entry, *, conditional: bool = False) -> None:
+    """Checks a write of a Delta log commit to a branch; entries at other paths pass. Changes nothing.
 
-    `state` is the branch as the caller read it, and what the check was made on: the write has to be staged on the
-    condition that it still stands and that `path` still holds what it held (nothing), which `staging.write_if` does.
-    `conditional` says that the client asked for `If-None-Match: *`. The caller answers the same bytes as those stored
-    as a retry, before it asks here. Folders that `.lakegate/tables.yaml` ignores are not checked.
+    The bytes of `entry` are durable and staged nowhere yet. `state` is the branch as the caller read it, and what the
+    check was made on: the write has to be staged on the condition that it still stands and that the path still holds
+    what it held (nothing), which `staging.write_if` does. `conditional` says that the client asked for
+    `If-None-Match: *`. The caller answers the same bytes as those stored as a retry, before it asks here. Folders that
+    `.lakegate/tables.yaml` ignores are not checked.
 
     Work is in proportion to the actions of the commit and of those staged since the last check.
 
     Raises PreconditionFailed(DELTA_VERSION_TAKEN, DELTA_STALE_REMOVE) where the client has to read again, and
     Refused(DELTA_LOG_INVALID, DELTA_PATH_FORBIDDEN, DELTA_FEATURE_UNKNOWN) where the commit must never be.
     """
-    named = is_log_commit(path)
+    named = is_log_commit(entry.path)
     if named is None:
         return
     view = Snapshot.of_branch(ctx, state)
     try:
-        _check(ctx, state, view, named, body, conditional)
+        _check(ctx, state, view, named, entry, conditional)
     except LakegateError:
         if _is_ignored(ctx, view, named[0]):
             return
@@ -72,13 +71,13 @@ def _check(
     state: BranchState,
     view: Snapshot,
     named: tuple[str, int],
-    body: bytes,
+    written: Entry,
     conditional: bool,
 ) -> None:
     table, version = named
-    actions = _parse(table, version, body)
     if view.get(commit_path(table, version)) is not None:
         raise version_taken(table, version, "there is one, and a published version is never rewritten")
+    actions = read_commit(ctx, table, version, written)
     with staged_log(ctx, state, view, table) as log:
         if version <= log.version:
             if conditional or log.committed:
@@ -98,13 +97,6 @@ def _check(
             _check_data(view, table, log, actions)
         if following:
             _check_following(ctx, log, actions, following)
-
-
-def _parse(table: str, version: int, body: bytes) -> LogActions:
-    try:
-        return parse_commit(version, body)
-    except Violation as violation:
-        raise as_error(table, violation, version) from violation
 
 
 def _check_next(log: StagedLog, actions: LogActions) -> None:
