@@ -145,7 +145,7 @@ def test_conditions_hold_at_completion(repo: EmbeddedRepository) -> None:
 
 
 def test_a_log_commit_is_not_overwritten_by_an_upload(repo: EmbeddedRepository) -> None:
-    path = f"t/_delta_log/{0:020d}.json"
+    path = f"t/_delta_log/{5:020d}.json"
     there = repo.put("main", path, b'{"commitInfo":{}}')
     upload = repo.create_upload("main", path)
     part = repo.put_part(upload.id, 1, b'{"commitInfo":{"other":1}}')

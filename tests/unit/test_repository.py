@@ -134,12 +134,12 @@ def test_conditional_writes(repo: EmbeddedRepository) -> None:
 
 def test_a_published_delta_version_is_never_overwritten(repo: EmbeddedRepository) -> None:
     path = f"t/_delta_log/{0:020d}.json"
-    repo.put("main", path, b"{}")
-    repo.put("main", path, b"{}")
+    repo.put("main", path, delta_log(0))
+    repo.put("main", path, delta_log(0))
     with pytest.raises(PreconditionFailed) as caught:
-        repo.put("main", path, b"{other}")
+        repo.put("main", path, delta_log(0, "other"))
     assert caught.value.kind is ErrorKind.DELTA_VERSION_TAKEN
-    assert content(repo, "main") == {path: "{}"}
+    assert content(repo, "main") == {path: delta_log(0).decode()}
 
 
 @pytest.mark.parametrize("path", ["", "/a", "a//b", "../a", "a/../b", "a/.", "a\0b", "x" * 1025, "\ud800"])
@@ -338,12 +338,15 @@ def test_tables_are_listed_as_of_a_commit(repo: EmbeddedRepository) -> None:
 
 def test_a_broken_delta_log_is_not_committed_and_loses_nothing(repo: EmbeddedRepository) -> None:
     repo.put("main", "other", b"1")
-    repo.put("main", f"t/_delta_log/{0:020d}.json", b"no json")
+    with pytest.raises(Refused) as caught:
+        repo.put("main", f"t/_delta_log/{0:020d}.json", b"no json")
+    assert caught.value.kind is ErrorKind.DELTA_LOG_INVALID
+    repo.put("main", f"t/_delta_log/{1:020d}.json", delta_log(1))  # its predecessor may come yet
     with pytest.raises(Refused) as caught:
         repo.commit("main", CommitRequest("broken"))
     assert caught.value.kind is ErrorKind.DELTA_LOG_INVALID
     assert repo.open("main", "other").read() == b"1"
-    repo.delete("main", f"t/_delta_log/{0:020d}.json")
+    repo.delete("main", f"t/_delta_log/{1:020d}.json")
     assert content(repo, repo.commit("main", CommitRequest("mended")).id) == {"other": "1"}
 
 
