@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from heapq import merge as merge_sorted
 from typing import Any
@@ -25,12 +25,14 @@ Change = tuple[str, Entry | None]
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """A table in two trees: as it stands (`current`, in the tree `current_root`), and as it shall be."""
+    """A table in two trees: as it stands (`current`, in the tree `current_root`), and as it shall be. `owner` tells the
+    table that a path belongs to: others may lie inside its folder."""
 
     current_root: NodeId
     current: TableVersion
     target_root: NodeId
     target: TableVersion
+    owner: Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def _files(ctx: RepositoryContext, heads: Heads) -> Iterator[Change]:
     vectors: set[str] | None = None
     for change in tree.diff(nodes, OBJECTS, heads.current_root, heads.target_root, prefix=prefix):
         now, then = change.left, change.right
-        if then is None or in_log(heads.current.path, change.path):
+        if then is None or in_log(heads.current.path, change.path) or heads.owner(change.path) != heads.current.path:
             continue
         if now is None:
             yield change.path, then

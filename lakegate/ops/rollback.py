@@ -27,7 +27,8 @@ from lakegate.ops.clean import require_clean, sealed_clean
 from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
 from lakegate.ops.diff import changes
 from lakegate.ops.forward import Change, Heads, forward_table
-from lakegate.ops.placement import Placement, is_delta
+from lakegate.ops.placement import Placement, in_log, is_delta
+from lakegate.tables.file_counts import file_counts
 
 _TRIES = 20
 _EXACT_WARNING = (
@@ -53,10 +54,9 @@ def rollback(ctx: RepositoryContext, branch: str, request: RollbackRequest) -> R
     """Rolls a branch, or some tables and paths of it, back; see `lakegate.interface.Repository.rollback`."""
     name = refs.get_branch(ctx, branch).name
     target = refs.resolve(ctx, request.to).commit
-    wanted = manifest_of(ctx, target)
     for _ in range(_TRIES):
         state = require_clean(ctx, name, "a rollback") if request.dry_run else sealed_clean(ctx, name, "a rollback")
-        plan = _Plan(ctx, manifest_of(ctx, state.commit), wanted, request)
+        plan = _Plan(ctx, manifest_of(ctx, state.commit), target, request)
         steps = plan.steps()
         if request.dry_run:
             for _step in steps:
@@ -94,10 +94,13 @@ class _Plan:
     Exact: everything goes back by path.
     """
 
-    def __init__(self, ctx: RepositoryContext, head: Manifest, wanted: Manifest, request: RollbackRequest) -> None:
+    def __init__(self, ctx: RepositoryContext, head: Manifest, target: CommitId, request: RollbackRequest) -> None:
+        wanted = manifest_of(ctx, target)
         self._ctx = ctx
         self.head = head
+        self._target = target
         self._wanted = wanted
+        self._forwarded: set[str] = set()
         self._request = request
         self._placement = Placement(ctx.manifests.nodes, (head.tables_root, wanted.tables_root))
         self.report = _Report()
@@ -107,7 +110,7 @@ class _Plan:
     def steps(self) -> Iterator[Change]:
         """Yields the changes in order, and fills in the report on the way."""
         forwards = self._tables()
-        return merge_sorted(self._by_path(), (change for part in forwards for change in part), key=_path)
+        return merge_sorted(self._by_path(), *forwards, key=_path)
 
     # -- what the request names ---------------------------------------------------------------------------------------
 
@@ -167,26 +170,33 @@ class _Plan:
         now, then = self._versions(table)
         return now is not None and then is not None and is_delta(now) and is_delta(then)
 
-    def _tables(self) -> Iterator[Iterator[Change]]:
+    def _tables(self) -> list[Iterator[Change]]:
         differing = tree.diff(self._ctx.manifests.nodes, TABLES, self.head.tables_root, self._wanted.tables_root)
         found = [change for change in differing if self._in_scope(change.path + "/")]
         parts: list[Iterator[Change]] = []
         for change in sorted(found, key=lambda change: change.path + "/"):
             now, then = change.left, change.right
-            before = now.version if now is not None else None
-            if self._goes_forward(change.path) and now is not None and then is not None:
+            if now is not None and then is not None and self._goes_forward(change.path):
                 parts.append(self._forward(now, then))
-            elif then is None:
-                self.report.tables.append(TableChange(change.path, TableOutcome.REMOVED, before))
             else:
-                self.report.tables.append(TableChange(change.path, TableOutcome.ROLLED_BACK, before, then.version))
-                if before is not None and then.version is not None:
-                    self.report.warnings.append(_EXACT_WARNING.format(repr(change.path), then.version))
-        return iter(parts)
+                self._report_by_path(change.path, now, then)
+        return parts
+
+    def _report_by_path(self, path: str, now: TableVersion | None, then: TableVersion | None) -> None:
+        """Reports a table whose objects go back one by one."""
+        before, after = (side.version if side is not None else None for side in (now, then))
+        outcome = TableOutcome.REMOVED if then is None else TableOutcome.ROLLED_BACK
+        counts = file_counts(self._ctx, now, then)
+        rows, size = (counts.rows_added, counts.rows_removed), (counts.bytes_added, counts.bytes_removed)
+        self.report.tables.append(TableChange(path, outcome, before, after, *rows, "", *size))
+        if before is not None and after is not None:
+            self.report.warnings.append(_EXACT_WARNING.format(repr(path), after))
 
     def _forward(self, now: TableVersion, then: TableVersion) -> Iterator[Change]:
-        heads = Heads(self.head.objects_root, now, self._wanted.objects_root, then)
-        forward = forward_table(self._ctx, heads, dry_run=self._request.dry_run)
+        self._forwarded.add(now.path)
+        heads = Heads(self.head.objects_root, now, self._wanted.objects_root, then, self._placement.table_of)
+        origin = {"operation": "rollback", "source": self._request.to, "sourceCommit": self._target}
+        forward = forward_table(self._ctx, heads, {"lakegate": origin}, dry_run=self._request.dry_run)
         counts = forward.counts
         note = f"the content of version {then.version}" if forward.version is not None else "the content is the same"
         self.report.tables.append(
@@ -197,7 +207,9 @@ class _Plan:
                 forward.version if forward.version is not None else now.version,
                 counts.rows_added,
                 counts.rows_removed,
-                note=note,
+                note,
+                counts.bytes_added,
+                counts.bytes_removed,
             )
         )
         if self._request.dry_run and forward.version is not None:
@@ -214,12 +226,20 @@ class _Plan:
 
     # -- everything else ----------------------------------------------------------------------------------------------
 
+    def _is_kept(self, path: str) -> bool:
+        """Tells of paths that don't go back one by one: those of a table that goes forward; and the log, which clients
+        clean up, of one whose version is the target's still."""
+        table = self._placement.table_of(path)
+        if table is None or not self._goes_forward(table):
+            return False
+        return table in self._forwarded or in_log(table, path)
+
     def _by_path(self) -> Iterator[Change]:
         for scope in self._scopes:
             for change in changes(self._ctx, self.head.objects_root, self._wanted.objects_root, scope):
                 if scope and not scope.endswith("/") and change.path != scope:
                     continue
-                if self._goes_forward(self._placement.table_of(change.path)):
+                if self._is_kept(change.path):
                     continue
                 if change.kind is ChangeKind.ADDED:
                     self.report.added += 1

@@ -112,7 +112,8 @@ class TableMerge:
         if destination is None or self._goes_on(source, destination):
             report = TableChange(path, TableOutcome.TAKEN_SOURCE, before, source.version)
             return Decision(path, self._folder(path), report)
-        heads = Heads(self._sides.destination.objects_root, destination, self._sides.source.objects_root, source)
+        roots = self._sides.destination.objects_root, self._sides.source.objects_root
+        heads = Heads(roots[0], destination, roots[1], source, self.placement.table_of)
         forward = forward_table(self._ctx, heads, dry_run=self._dry_run)
         if forward.version is None:
             report = TableChange(path, TableOutcome.UNCHANGED, before, before, note="the content is the same")
@@ -124,7 +125,9 @@ class TableMerge:
             forward.version,
             forward.counts.rows_added,
             forward.counts.rows_removed,
-            note=f"the source's state (its version {source.version}) as the new version {forward.version}",
+            f"the source's state (its version {source.version}) as the new version {forward.version}",
+            forward.counts.bytes_added,
+            forward.counts.bytes_removed,
         )
         return Decision(path, forward.changes, report)
 

@@ -38,7 +38,8 @@ pytestmark = pytest.mark.skipif(not NAMES, reason=f"no golden tables in {GOLDEN}
 
 @pytest.fixture(scope="module")
 def ctx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RepositoryContext]:
-    with EmbeddedLake.create(tmp_path_factory.mktemp("golden") / "lake") as lake:
+    home = tmp_path_factory.mktemp("golden") / "lake"
+    with EmbeddedLake.create(home, environment={"LAKEGATE_STORAGE_FSYNC": "false"}) as lake:
         lake.create_repository("golden")
         yield lake.repository("golden").ctx
 

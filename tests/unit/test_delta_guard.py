@@ -63,7 +63,7 @@ class Client:
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
-    with EmbeddedLake.create(tmp_path / "lake") as lake:
+    with EmbeddedLake.create(tmp_path / "lake", environment={"LAKEGATE_STORAGE_FSYNC": "false"}) as lake:
         lake.create_repository("sales")
         yield Client(lake.repository("sales"))
 

@@ -24,7 +24,7 @@ BIG = os.urandom(MIN_PART_BYTES)
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Iterator[EmbeddedRepository]:
-    with EmbeddedLake.create(tmp_path / "lake") as lake:
+    with EmbeddedLake.create(tmp_path / "lake", environment={"LAKEGATE_STORAGE_FSYNC": "false"}) as lake:
         lake.create_repository("sales")
         yield lake.repository("sales")
 

@@ -45,7 +45,7 @@ from lakegate.repository import EmbeddedLake, EmbeddedRepository
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Iterator[EmbeddedLake]:
-    with EmbeddedLake.create(tmp_path / "a lake") as opened:
+    with EmbeddedLake.create(tmp_path / "a lake", environment={"LAKEGATE_STORAGE_FSYNC": "false"}) as opened:
         opened.create_repository("sales")
         yield opened
 

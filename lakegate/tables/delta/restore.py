@@ -159,6 +159,8 @@ class _Restore:
             elif sorted_json({**add["add"], "dataChange": None}) != sorted_json({**_action(now), "dataChange": None}):
                 # The same rows with other statistics, tags or row ids (Delta protocol, Add File and Remove File).
                 add["add"]["dataChange"] = False
+                if now.size != then.size:
+                    needs.append(self._object(then.path))  # another file under the same name
                 yield (add,)
 
     def _add(self, file: FileEntry, now: FileEntry | None) -> dict[str, Any]:

@@ -1,0 +1,128 @@
+"""Checks that the log in a folder is one that every Delta client must accept: an oracle of its own, that shares no code
+with the library's log reader.
+
+The rules are those of the Delta protocol (sections Action Reconciliation, Row Tracking, In-Commit Timestamps) that can
+be told from JSON commits; checkpoints are not looked at, so that a log must still have all its commits.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+
+@dataclass(slots=True)
+class CheckedLog:
+    """What the log's commits add up to. `live` is by (path, unique id of the deletion vector)."""
+
+    version: int = -1
+    live: dict[tuple[str, str | None], dict[str, Any]] = field(default_factory=dict)
+    txns: dict[str, int] = field(default_factory=dict)
+    protocol: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    row_id_mark: int = -1
+    timestamp: int | None = None
+
+    def supports(self, feature: str) -> bool:
+        return feature in self.protocol.get("writerFeatures", ())
+
+    def property(self, name: str) -> str:
+        return str(self.metadata.get("configuration", {}).get(name, ""))
+
+
+def check_log(folder: Path) -> CheckedLog:
+    """Checks the log of the table in `folder`, and that its live files and vectors are there. Raises AssertionError."""
+    log = CheckedLog()
+    commits = sorted((folder / "_delta_log").glob("*.json"))
+    commits = [file for file in commits if len(file.stem) == 20 and file.stem.isdecimal()]
+    assert [int(file.stem) for file in commits] == list(range(len(commits))), "versions have a gap"
+    for file in commits:
+        lines = [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
+        _check_version(log, int(file.stem), [(name, body) for line in lines for name, body in line.items()])
+    assert log.protocol, "the log has no protocol"
+    assert log.metadata, "the log has no metaData"
+    paths = [path for path, _ in log.live]
+    assert len(paths) == len(set(paths)), "a file is live with two deletion vectors"
+    _check_files(folder, log)
+    if log.supports("rowTracking"):
+        _check_row_ids(log)
+    return log
+
+
+def _check_version(log: CheckedLog, version: int, actions: list[tuple[str, dict[str, Any]]]) -> None:
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for name, body in actions:
+        by_name.setdefault(name, []).append(body)
+    for name in ("protocol", "metaData", "commitInfo"):
+        assert len(by_name.get(name, ())) <= 1, f"version {version} holds two {name} actions"
+    for body in by_name.get("protocol", ()):
+        _check_protocol(log, version, body)
+        log.protocol = body
+    for body in by_name.get("metaData", ()):
+        log.metadata = body
+    for body in by_name.get("remove", ()):
+        key = _key(body)
+        assert key in log.live, f"version {version} removes {key}, which is not live"
+        del log.live[key]
+    for body in by_name.get("add", ()):
+        key = _key(body)
+        assert key not in log.live or body["dataChange"] is False, f"version {version} adds {key} again"
+        log.live[key] = body
+    for body in by_name.get("txn", ()):
+        before = log.txns.get(body["appId"], -1)
+        assert body["version"] >= before, f"version {version} takes the application {body['appId']!r} back"
+        log.txns[body["appId"]] = body["version"]
+    for body in by_name.get("domainMetadata", ()):
+        if body["domain"] == "delta.rowTracking":
+            mark = json.loads(body["configuration"])["rowIdHighWaterMark"]
+            assert mark >= log.row_id_mark, f"version {version} takes the highest row id back"
+            log.row_id_mark = mark
+    _check_timestamp(log, version, actions)
+    log.version = version
+
+
+def _check_protocol(log: CheckedLog, version: int, body: dict[str, Any]) -> None:
+    for name in ("minReaderVersion", "minWriterVersion"):
+        assert body[name] >= log.protocol.get(name, 0), f"version {version} takes {name} back"
+    for name in ("readerFeatures", "writerFeatures"):
+        lost = set(log.protocol.get(name, ())) - set(body.get(name, ()))
+        assert not lost, f"version {version} drops {lost} of {name}"
+
+
+def _check_timestamp(log: CheckedLog, version: int, actions: list[tuple[str, dict[str, Any]]]) -> None:
+    on = log.supports("inCommitTimestamp") and log.property("delta.enableInCommitTimestamps").lower() == "true"
+    if not on:
+        log.timestamp = None
+        return
+    assert actions[0][0] == "commitInfo", f"version {version} does not begin with its commitInfo"
+    stamp = actions[0][1]["inCommitTimestamp"]
+    assert log.timestamp is None or stamp > log.timestamp, f"version {version} is not later than the one before"
+    log.timestamp = stamp
+
+
+def _check_files(folder: Path, log: CheckedLog) -> None:
+    for path, _ in log.live:
+        assert (folder / path).is_file(), f"the live file {path} is not there"
+        assert (folder / path).stat().st_size == log.live[path, _]["size"], f"the size of {path} is another"
+
+
+def _check_row_ids(log: CheckedLog) -> None:
+    spans = sorted((body["baseRowId"], json.loads(body["stats"])["numRecords"]) for body in log.live.values())
+    for (start, count), (following, _) in pairwise(spans):
+        assert start + count <= following, "two live files share row ids"
+    assert not spans or spans[-1][0] + spans[-1][1] - 1 <= log.row_id_mark, "a row id lies above the highest one"
+    for body in log.live.values():
+        assert body["defaultRowCommitVersion"] <= log.version, "a row was committed by a version to come"
+
+
+def _key(action: dict[str, Any]) -> tuple[str, str | None]:
+    vector = action.get("deletionVector")
+    if not vector:
+        return unquote(action["path"]), None
+    offset = vector.get("offset")
+    suffix = f"@{offset}" if offset is not None else ""
+    return unquote(action["path"]), f"{vector['storageType']}{vector['pathOrInlineDv']}{suffix}"
