@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lakegate.context import RepositoryContext
 from lakegate.ids import CommitId, NodeId
 from lakegate.model import Conflict, ConflictKind, Entry, Side, TableVersion
 from lakegate.snapshot import Snapshot
 from lakegate.tables.delta.log import commit_path, read_commit
+from lakegate.tables.delta.merge.clashes import Clash
+from lakegate.tables.delta.merge.plan import Three
+from lakegate.tables.delta.merge.transactions import Transaction
 
 _MOST_OPERATIONS = 100
 
@@ -53,6 +58,39 @@ def delta_conflict(
         source=_side(ctx, base, *source),
         destination=_side(ctx, base, *destination),
         hint=_take_hint(path),
+    )
+
+
+_ISOLATED = frozenset({ConflictKind.CONCURRENT_APPEND, ConflictKind.CONCURRENT_DELETE_READ})
+
+
+def replay_conflict(three: Three, clash: Clash) -> Conflict:
+    """The source's transactions on a Delta table don't go onto the destination's."""
+    path = three.destination.version.path
+    hint = _take_hint(path)
+    if clash.kind in _ISOLATED:
+        hint += " With --isolation snapshot only files that both sides removed or rewrote are a conflict."
+    return Conflict(
+        clash.kind,
+        path,
+        f"{path!r}: {clash.why}.",
+        table=path,
+        base=Side(three.base.version.version),
+        source=_told(three.source.version, clash.source),
+        destination=_told(three.destination.version, clash.destination),
+        hint=hint,
+        files=clash.files,
+        partitions=clash.partitions,
+        file_count=clash.file_count,
+    )
+
+
+def _told(table: TableVersion, transactions: Sequence[Transaction]) -> Side:
+    known = [transaction for transaction in transactions if transaction.version is not None][:_MOST_OPERATIONS]
+    return Side(
+        table.version,
+        tuple(transaction.words for transaction in known),
+        versions=tuple(transaction.version for transaction in known if transaction.version is not None),
     )
 
 

@@ -17,7 +17,8 @@ from lakegate.ops.objects import store_bytes
 from lakegate.ops.placement import in_log
 from lakegate.tables.deletion_vectors import parse_descriptor, vector_file
 from lakegate.tables.delta.log import table_prefix
-from lakegate.tables.delta.restore import LogCommit, restore_commit
+from lakegate.tables.delta.log_commit import LogCommit
+from lakegate.tables.delta.restore import restore_commit
 from lakegate.tables.file_counts import FileCounts
 
 Change = tuple[str, Entry | None]

@@ -13,6 +13,7 @@ from lakegate.ops.clean import require_clean, sealed_clean
 from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
 from lakegate.ops.diff import base_of
 from lakegate.ops.table_merge import Sides
+from lakegate.ops.table_replay import Replaying
 from lakegate.ops.threeway import Plan, Settlement, plan_three_way
 
 _TRIES = 20
@@ -70,7 +71,10 @@ def _plan(
             hint="Nothing needs to be done.",
         )
     sides = Sides(*(manifest_of(ctx, commit) for commit in (base, theirs, state.commit)))
-    return base, plan_three_way(ctx, sides, Settlement(request.resolutions, request.strategy, request.dry_run))
+    origin = {"operation": "merge", "source": source, "sourceCommit": theirs}
+    replaying = Replaying(request.isolation, origin)
+    settlement = Settlement(request.resolutions, request.strategy, request.dry_run, replaying)
+    return base, plan_three_way(ctx, sides, settlement)
 
 
 def _outcome(made: Commit | None, theirs: CommitId, state: BranchState, base: CommitId, plan: Plan) -> MergeOutcome:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
+from lakegate.errors import NotOffered
 from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.model import (
     ChangeKind,
@@ -14,19 +15,23 @@ from lakegate.model import (
     Entry,
     Manifest,
     TableChange,
+    TableFormat,
     TableOutcome,
     TableVersion,
     Take,
 )
-from lakegate.ops.conflicts import delta_conflict, partition_conflict
+from lakegate.ops.conflicts import delta_conflict, object_conflict, partition_conflict, replay_conflict
 from lakegate.ops.diff import changes
 from lakegate.ops.forward import Heads, forward_table
 from lakegate.ops.placement import Placement, in_log, is_delta, same_version
+from lakegate.ops.resolutions import Resolutions
+from lakegate.ops.table_replay import Replayed, Replaying, replay_table
 from lakegate.tables.delta.log import is_log_commit
+from lakegate.tables.delta.merge.plan import Three
+from lakegate.tables.delta.merge.transactions import TableAt
+from lakegate.tables.file_counts import FileCounts, file_counts
 
 Change = tuple[str, Entry | None]
-Choose = Callable[[str], Take | None]
-"""Answers how the conflict of a table or path is settled; None: not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +51,32 @@ class Decision:
     folder: str
     changes: Iterator[Change]
     report: TableChange | None = None
-    conflict: Conflict | None = None
+    conflicts: tuple[Conflict, ...] = ()
     partition: bool = False
 
 
 class TableMerge:
     """Decides the tables that the source changed.
 
-    A Delta table that only the source changed is taken from it: its log whole where that log only goes on from the
-    destination's, else the source's state as a new version, for a published version is never rewritten and the
-    version number never goes back. One that both changed is a conflict. A Parquet dataset merges by path, but for
-    partitions in which both sides replaced files.
+    A Delta table that only the source changed is taken from it, its log whole where that log only goes on from the
+    destination's. One that both changed is replayed: the source's transactions become new versions after the
+    destination's, where Delta's conflict rules allow it. A published version is never rewritten, and the version number
+    never goes back. A Parquet dataset merges by path, but for partitions in which both sides replaced files.
     """
 
-    def __init__(self, ctx: RepositoryContext, sides: Sides, choose: Choose, *, dry_run: bool) -> None:
+    def __init__(
+        self,
+        ctx: RepositoryContext,
+        sides: Sides,
+        resolutions: Resolutions,
+        replaying: Replaying,
+        *,
+        dry_run: bool,
+    ) -> None:
         self._ctx = ctx
         self._sides = sides
-        self._choose = choose
+        self._resolutions = resolutions
+        self._replaying = replaying
         self._dry_run = dry_run
         roots = (sides.base.tables_root, sides.source.tables_root, sides.destination.tables_root)
         self.placement = Placement(ctx.manifests.nodes, roots)
@@ -92,25 +106,107 @@ class TableMerge:
     def _delta(
         self, path: str, base: TableVersion | None, source: TableVersion | None, destination: TableVersion | None
     ) -> Decision:
+        asked = self._resolutions.named(path)
+        if asked is not None:
+            return self._settled(path, asked.take, source, destination)
+        alone = same_version(base, destination)
+        if alone and (source is None or destination is None or self._goes_on(source, destination)):
+            return self._source(path, source, destination)
+        three = self._three(base, source, destination)
+        if three is not None:
+            replayed = replay_table(self._ctx, three, self._replaying, dry_run=self._dry_run)
+            if not replayed.plan.clashes:
+                return self._replayed(three, replayed)
+            conflicts = tuple(replay_conflict(three, clash) for clash in replayed.plan.clashes)
+        else:
+            conflicts = (self._both_changed(path, base, source, destination),)
+        take = Take.SOURCE if alone else self._resolutions.take(path)
+        if take is not None:
+            return self._settled(path, take, source, destination)
         before = destination.version if destination is not None else None
-        if not same_version(base, destination):
-            take = self._choose(path)
-            if take is None:
-                conflict = delta_conflict(
-                    self._ctx,
-                    path,
-                    base,
-                    (source, self._sides.source.objects_root),
-                    (destination, self._sides.destination.objects_root),
-                )
-                report = TableChange(path, TableOutcome.CONFLICT, before)
-                return Decision(path, iter(()), report, conflict)
-            if take is Take.DESTINATION:
+        return Decision(path, iter(()), TableChange(path, TableOutcome.CONFLICT, before), conflicts)
+
+    def _settled(
+        self, path: str, take: Take, source: TableVersion | None, destination: TableVersion | None
+    ) -> Decision:
+        """Takes one side of a table, as the user, or a strategy, asked for."""
+        match take:
+            case Take.SOURCE:
+                return self._source(path, source, destination)
+            case Take.DESTINATION:
+                before = destination.version if destination is not None else None
                 return Decision(path, iter(()), TableChange(path, TableOutcome.KEPT_DESTINATION, before, before))
+            case Take.ROWS:
+                raise NotOffered(
+                    f"Merging {path!r} by rows is not offered yet.", hint="Take the source or the destination."
+                )
+
+    def _three(
+        self, base: TableVersion | None, source: TableVersion | None, destination: TableVersion | None
+    ) -> Three | None:
+        """The table on all sides; None where one has none, or it is no Delta table there."""
+        sides = zip(
+            (self._sides.base, self._sides.source, self._sides.destination), (base, source, destination), strict=True
+        )
+        found = [
+            TableAt(manifest.objects_root, version)
+            for manifest, version in sides
+            if version is not None and version.format is TableFormat.DELTA
+        ]
+        return Three(*found) if len(found) == 3 else None
+
+    def _both_changed(
+        self, path: str, base: TableVersion | None, source: TableVersion | None, destination: TableVersion | None
+    ) -> Conflict:
+        roots = self._sides.source.objects_root, self._sides.destination.objects_root
+        return delta_conflict(self._ctx, path, base, (source, roots[0]), (destination, roots[1]))
+
+    def _replayed(self, three: Three, replayed: Replayed) -> Decision:
+        path, before = three.destination.version.path, three.destination.version.version
+        plan = replayed.plan
+        after = plan.commits[-1].version if plan.commits else before
+        report = TableChange(
+            path,
+            TableOutcome.REPLAYED if plan.commits else TableOutcome.UNCHANGED,
+            before,
+            after,
+            plan.counts.rows_added,
+            plan.counts.rows_removed,
+            "" if plan.commits else "the destination has it all already",
+            plan.counts.bytes_added,
+            plan.counts.bytes_removed,
+            plan.versions,
+        )
+        changes = dict(replayed.changes)
+        conflicts: list[Conflict] = []
+        for base, source, destination in replayed.disputed:
+            take = self._resolutions.take(source.path)
+            if take is Take.SOURCE:
+                changes[source.path] = source
+            elif take is None:
+                conflicts.append(object_conflict(source.path, base, source, destination))
+        return Decision(path, iter(sorted(changes.items())), report, tuple(conflicts))
+
+    def _source(self, path: str, source: TableVersion | None, destination: TableVersion | None) -> Decision:
+        """Takes the source's table: its log where that goes on from the destination's, else its state as a new
+        version."""
+        before = destination.version if destination is not None else None
         if source is None:
             return Decision(path, self._folder(path), TableChange(path, TableOutcome.REMOVED, before))
         if destination is None or self._goes_on(source, destination):
-            report = TableChange(path, TableOutcome.TAKEN_SOURCE, before, source.version)
+            counts = FileCounts(rows_added=source.rows, bytes_added=source.bytes)
+            if destination is not None:
+                counts = file_counts(self._ctx, destination, source)
+            report = TableChange(
+                path,
+                TableOutcome.TAKEN_SOURCE,
+                before,
+                source.version,
+                counts.rows_added,
+                counts.rows_removed,
+                bytes_added=counts.bytes_added,
+                bytes_removed=counts.bytes_removed,
+            )
             return Decision(path, self._folder(path), report)
         roots = self._sides.destination.objects_root, self._sides.source.objects_root
         heads = Heads(roots[0], destination, roots[1], source, self.placement.table_of)
@@ -177,9 +273,9 @@ class TableMerge:
     def _partitions(self, table: str) -> Iterator[Decision]:
         ours = self._replaced(table, self._sides.source)
         for folder in sorted(ours & self._replaced(table, self._sides.destination)) if ours else ():
-            take = self._choose(folder) or self._choose(table)
+            take = self._resolutions.take(folder) or self._resolutions.take(table)
             if take is None:
-                yield Decision(folder, iter(()), None, partition_conflict(table, folder), partition=True)
+                yield Decision(folder, iter(()), None, (partition_conflict(table, folder),), partition=True)
             elif take is Take.DESTINATION:
                 yield Decision(folder, iter(()), partition=True)
             else:

@@ -11,23 +11,25 @@ from heapq import merge as merge_sorted
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
-from lakegate.errors import ErrorKind, InvalidInput, NotOffered
 from lakegate.format.kinds import OBJECTS
 from lakegate.ids import NodeId
 from lakegate.model import ChangeCounts, Conflict, Entry, Resolution, Strategy, TableChange, Take
 from lakegate.ops.conflicts import object_conflict
 from lakegate.ops.placement import Placement, in_log
+from lakegate.ops.resolutions import Resolutions
 from lakegate.ops.table_merge import Change, Decision, Sides, TableMerge
+from lakegate.ops.table_replay import Replaying
 from lakegate.tables.detect import Touched
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How conflicts are settled; a dry run writes nothing."""
+    """How conflicts are settled, and Delta tables replayed; a dry run writes nothing."""
 
     resolutions: tuple[Resolution, ...] = ()
     strategy: Strategy | None = None
     dry_run: bool = False
+    replaying: Replaying = Replaying()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,50 +53,17 @@ class _Tally:
     touched: Touched = field(default_factory=Touched)
 
 
-class _Choices:
-    """Answers how a conflict is settled, and remembers which resolutions were of use."""
-
-    def __init__(self, settlement: Settlement) -> None:
-        for resolution in settlement.resolutions:
-            if resolution.take is Take.ROWS:
-                raise NotOffered(
-                    f"Merging {resolution.path!r} by rows is not offered yet.",
-                    hint="Take the source or the destination.",
-                )
-        self._takes = {resolution.path.rstrip("/"): resolution.take for resolution in settlement.resolutions}
-        self._strategy = settlement.strategy
-        self._used: set[str] = set()
-
-    def take(self, path: str) -> Take | None:
-        if path in self._takes:
-            self._used.add(path)
-            return self._takes[path]
-        if self._strategy is None:
-            return None
-        return Take.SOURCE if self._strategy is Strategy.SOURCE_WINS else Take.DESTINATION
-
-    def require_used(self) -> None:
-        unused = sorted(set(self._takes) - self._used)
-        if unused:
-            raise InvalidInput(
-                ErrorKind.INVALID_ARGUMENT,
-                f"The resolution for {unused[0]!r} settles no conflict.",
-                hint="Name tables and paths as a dry run lists them.",
-                details={"paths": unused},
-            )
-
-
 def plan_three_way(ctx: RepositoryContext, sides: Sides, settlement: Settlement) -> Plan:
     """Plans, and (no dry run, no conflict) writes, the destination's tree with the source's changes.
 
     Reads only nodes that differ. Raises NotOffered for a resolution by rows, InvalidInput for a resolution that
     settles nothing.
     """
-    choices = _Choices(settlement)
+    choices = Resolutions(settlement.resolutions, settlement.strategy)
     tally = _Tally()
-    tables = TableMerge(ctx, sides, choices.take, dry_run=settlement.dry_run)
+    tables = TableMerge(ctx, sides, choices, settlement.replaying, dry_run=settlement.dry_run)
     decisions = list(tables.decide())
-    tally.conflicts += [decision.conflict for decision in decisions if decision.conflict is not None]
+    tally.conflicts += [conflict for decision in decisions for conflict in decision.conflicts]
     whole = (change for decision in decisions for change in decision.changes)
     plain = _plain(ctx, sides, choices, _Covered(tables.placement, decisions), tally)
     steps = _counted(ctx, sides.destination.objects_root, merge_sorted(plain, whole, key=_path), tally)
@@ -127,7 +96,7 @@ class _Covered:
 
 
 def _plain(
-    ctx: RepositoryContext, sides: Sides, choices: _Choices, covered: _Covered, tally: _Tally
+    ctx: RepositoryContext, sides: Sides, choices: Resolutions, covered: _Covered, tally: _Tally
 ) -> Iterator[Change]:
     """Merges by path everything that no decision covers."""
     triples = tree.merge(

@@ -1,4 +1,4 @@
-"""Reads Delta's deletion vectors (Delta protocol, section Deletion Vector Format)."""
+"""Reads and writes Delta's deletion vectors (Delta protocol, section Deletion Vector Format)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ RangeReader = Callable[[str, int, int], bytes]
 _Z85 = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 _B85 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
 _Z85_TO_B85 = bytes.maketrans(_Z85, _B85)
+_B85_TO_Z85 = bytes.maketrans(_B85, _Z85)
 _FILE_VERSION = 1
+_INLINE_BYTES = 256
 _MAGIC = 1681511377
 _UUID_CHARACTERS = 20
 
@@ -113,6 +115,29 @@ def decode_bitmap(data: bytes) -> BitMap64:
     return BitMap64.deserialize(data[4:])
 
 
+@dataclass(frozen=True, slots=True)
+class NewVector:
+    """A deletion vector that was made here: its descriptor as JSON-ready fields; where its file goes, relative to the
+    table, and the file's bytes (None and b"" for an inline one)."""
+
+    descriptor: dict[str, Any]
+    path: str | None
+    body: bytes
+
+
+def write_vector(deleted: BitMap64, name: uuid.UUID) -> NewVector:
+    """Makes a deletion vector: inline where it is short, else a file of its own, whose name `name` gives."""
+    bitmap = struct.pack("<i", _MAGIC) + deleted.serialize()
+    descriptor: dict[str, Any] = {"sizeInBytes": len(bitmap), "cardinality": len(deleted)}
+    if len(bitmap) <= _INLINE_BYTES:
+        padded = bitmap + bytes(-len(bitmap) % 4)
+        return NewVector({"storageType": "i", "pathOrInlineDv": _encode_z85(padded), **descriptor}, None, b"")
+    body = bytes([_FILE_VERSION]) + struct.pack(">i", len(bitmap)) + bitmap + struct.pack(">I", zlib.crc32(bitmap))
+    text = _encode_z85(name.bytes)
+    where = f"deletion_vector_{name}.bin"
+    return NewVector({"storageType": "u", "pathOrInlineDv": text, "offset": 1, **descriptor}, where, body)
+
+
 def _read_file(vector: DeletionVector, path: str, read: RangeReader) -> bytes:
     start = vector.offset if vector.offset is not None else 1
     version = read(path, 0, 1)[0]
@@ -134,6 +159,10 @@ def _decode_z85(text: str) -> bytes:
     if len(encoded) % 5 or set(encoded) - set(_Z85):
         raise ValueError(f"{text[:40]!r} is not Z85")
     return base64.b85decode(encoded.translate(_Z85_TO_B85))
+
+
+def _encode_z85(data: bytes) -> str:
+    return base64.b85encode(data).translate(_B85_TO_Z85).decode("ascii")
 
 
 def _corrupt(path: str | None, why: str) -> LakegateError:

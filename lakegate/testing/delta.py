@@ -30,7 +30,7 @@ def folder_entries(folder: Path, prefix: str) -> Iterator[Entry]:
             found.append(
                 Entry(
                     path=f"{prefix}/{file.relative_to(folder).as_posix()}",
-                    address=file.as_uri(),
+                    address=f"file://{file}",
                     size=len(data),
                     etag=hashlib.md5(data, usedforsecurity=False).hexdigest(),
                     mtime=file.stat().st_mtime_ns // 1_000_000,

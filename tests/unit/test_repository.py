@@ -38,6 +38,7 @@ from lakegate.model import (
     RollbackMode,
     RollbackRequest,
     Strategy,
+    TableOutcome,
     Take,
 )
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
@@ -290,27 +291,47 @@ def test_a_conflict_moves_nothing_and_can_be_settled(repo: EmbeddedRepository) -
     assert content(repo, "main") == {"a": "2", "b": "3", "c": "2"}
 
 
-def test_two_sides_of_one_delta_table_are_a_conflict_of_the_table(repo: EmbeddedRepository) -> None:
-    def delta_commit(branch: str, version: int, body: str) -> None:
-        repo.put(branch, f"t/part-{body}.parquet", b"x")
-        repo.put(branch, f"t/_delta_log/{version:020d}.json", delta_log(version, f"part-{body}.parquet"))
+def test_changes_of_one_delta_table_on_both_sides_are_replayed_or_in_conflict(repo: EmbeddedRepository) -> None:
+    def delta_commit(branch: str, version: int, add: str, remove: str = "") -> bytes:
+        log = delta_log(version, f"part-{add}.parquet")
+        if remove:
+            gone = {"path": f"part-{remove}.parquet", "deletionTimestamp": 1, "dataChange": True}
+            log += b"\n" + json.dumps({"remove": gone}).encode()
+        repo.put(branch, f"t/part-{add}.parquet", b"x")
+        repo.put(branch, f"t/_delta_log/{version:020d}.json", log)
         repo.commit(branch, CommitRequest(f"version {version}"))
+        return log
+
+    def files(branch: str) -> list[str]:
+        return [file.path.removeprefix("part-").split(".")[0] for file in repo.table_files(branch, "t").items]
 
     delta_commit("main", 0, "base")
     repo.create_branch("exp", "main")
     delta_commit("exp", 1, "theirs")
-    delta_commit("main", 1, "ours")
+    published = delta_commit("main", 1, "ours")
+    outcome = repo.merge("exp", "main")
+    [table] = outcome.tables
+    assert (table.outcome, table.from_version, table.to_version) == (TableOutcome.REPLAYED, 1, 2)
+    assert [(step.source, step.destination) for step in table.versions] == [(1, 2)]
+    assert files("main") == ["base", "ours", "theirs"]
+    assert repo.open("main", f"t/_delta_log/{1:020d}.json").read() == published
+
+    delta_commit("exp", 2, "base-of-exp", "base")
+    published = delta_commit("main", 3, "base-of-main", "base")
+    head = repo.branch("main")
     with pytest.raises(MergeConflict) as caught:
         repo.merge("exp", "main")
-    assert [(c.kind, c.table) for c in caught.value.conflicts] == [(ConflictKind.DELTA_TABLE_CHANGED, "t")]
-    assert (caught.value.conflicts[0].source.version, caught.value.conflicts[0].destination.version) == (1, 1)
+    [conflict] = [c for c in caught.value.conflicts if c.kind is ConflictKind.CONCURRENT_DELETE_DELETE]
+    assert (conflict.table, conflict.source.versions, conflict.destination.versions) == ("t", (2,), (3,))
+    assert conflict.files == ("part-base.parquet",)
+    assert repo.branch("main") == head
     repo.create_branch("main2", "main")
     repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.DESTINATION),)))
-    assert repo.open("main", f"t/_delta_log/{1:020d}.json").read() == delta_log(1, "part-ours.parquet")
+    assert files("main") == ["base-of-main", "ours", "theirs"]
     repo.merge("exp", "main2", MergeRequest(resolutions=(Resolution("t", Take.SOURCE),)))
-    assert repo.open("main2", f"t/_delta_log/{1:020d}.json").read() == delta_log(1, "part-ours.parquet")
-    assert repo.table("main2", "t").version == 2  # the source's state, and nothing published was rewritten
-    assert [file.path for file in repo.table_files("main2", "t").items] == ["part-base.parquet", "part-theirs.parquet"]
+    assert repo.open("main2", f"t/_delta_log/{3:020d}.json").read() == published
+    assert repo.table("main2", "t").version == 4  # the source's state, and nothing published was rewritten
+    assert files("main2") == ["base-of-exp", "theirs"]
 
 
 def test_tables_are_listed_as_of_a_commit(repo: EmbeddedRepository) -> None:

@@ -6,21 +6,30 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version as installed_version
 from typing import Any
 
 import orjson
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
-from lakegate.errors import ErrorKind, Refused
 from lakegate.format.canonical import parse_json
 from lakegate.format.kinds import FILES
 from lakegate.model import FileEntry, Protocol, TableVersion
-from lakegate.tables.deletion_vectors import parse_descriptor, vector_file
 from lakegate.tables.delta.actions import Action, num_records, sorted_json, vector_id
 from lakegate.tables.delta.faults import feature_unknown, log_invalid
 from lakegate.tables.delta.log import commit_path, table_prefix
+from lakegate.tables.delta.log_commit import (
+    APPEND_ONLY,
+    ROW_TRACKING,
+    LogCommit,
+    action_of,
+    append_only_refusal,
+    domain_action,
+    engine_info,
+    remove_line,
+    row_id_mark,
+    vector_object,
+)
 from lakegate.tables.delta.protocol import READER_TABLE_FEATURES, WRITER_TABLE_FEATURES, is_enabled
 from lakegate.tables.delta.upgrade import (
     ICT_ENABLED,
@@ -33,33 +42,7 @@ from lakegate.tables.delta.upgrade import (
 )
 from lakegate.tables.file_counts import FileCounts
 
-ROW_TRACKING = "delta.rowTracking"
-APPEND_ONLY = "delta.appendOnly"
 _HINT = "Restore the table with a client that knows it, or roll back in the mode `exact`, which puts the old log back."
-# What a remove repeats of the add that it takes away (Delta protocol, Add File and Remove File).
-_REMOVE_KEEPS = ("path", "partitionValues", "size", "tags", "deletionVector", "baseRowId", "defaultRowCommitVersion")
-
-
-@dataclass(frozen=True, slots=True)
-class LogCommit:
-    """A version that lakegate writes.
-
-    path       of the log commit
-    body       its bytes; memory is in proportion to the files that differ
-    timestamp  of the version, ms: later than that of the version before it. Clients without in-commit timestamps take
-               the log file's modification time for it
-    needs      paths of the objects that the version makes live and the one before did not need: data files and
-               deletion vectors. They must be in the tree before it is committed
-    counts     files, rows and bytes that it adds and removes
-    """
-
-    table: str
-    version: int
-    path: str
-    body: bytes
-    timestamp: int
-    needs: tuple[str, ...]
-    counts: FileCounts
 
 
 def restore_commit(
@@ -114,7 +97,7 @@ class _Restore:
             )
         made = cls(ctx, current, target, now, current.version + 1, protocol)
         if is_enabled(protocol, "rowTracking"):
-            made.next_row_id = 1 + max(_row_id_mark(current), _row_id_mark(target))
+            made.next_row_id = 1 + max(row_id_mark(current), row_id_mark(target))
         return made
 
     def commit(self, info: dict[str, Any]) -> LogCommit | None:
@@ -156,7 +139,7 @@ class _Restore:
                 self.counts.change_vector(now, then)
                 needs += self._vectors(then)
                 yield self._remove(now), add
-            elif sorted_json({**add["add"], "dataChange": None}) != sorted_json({**_action(now), "dataChange": None}):
+            elif sorted_json({**add["add"], "dataChange": None}) != sorted_json({**action_of(now), "dataChange": None}):
                 # The same rows with other statistics, tags or row ids (Delta protocol, Add File and Remove File).
                 add["add"]["dataChange"] = False
                 if now.size != then.size:
@@ -164,9 +147,9 @@ class _Restore:
                 yield (add,)
 
     def _add(self, file: FileEntry, now: FileEntry | None) -> dict[str, Any]:
-        action: dict[str, Any] = {**_action(file), "dataChange": True}
+        action: dict[str, Any] = {**action_of(file), "dataChange": True}
         if self.next_row_id is not None:
-            self._give_row_ids(action, _action(now) if now is not None else {})
+            self._give_row_ids(action, action_of(now) if now is not None else {})
         return {"add": action}
 
     def _give_row_ids(self, action: dict[str, Any], now: Action) -> None:
@@ -193,31 +176,17 @@ class _Restore:
     def _remove(self, file: FileEntry) -> dict[str, Any]:
         """Makes the remove of a live file. Raises Refused(DELTA_APPEND_ONLY)."""
         if self.current.properties.get(APPEND_ONLY, "").lower() == "true":
-            raise Refused(
-                ErrorKind.DELTA_APPEND_ONLY,
-                f"The Delta table {self.current.path!r} is append-only, and a version with the old content would "
-                "remove rows from it.",
-                hint=f"Set the table property {APPEND_ONLY} to false first, or roll back in the mode `exact`.",
-                details={"table": self.current.path},
+            raise append_only_refusal(
+                self.current.path,
+                f"Set the table property {APPEND_ONLY} to false first, or roll back in the mode `exact`.",
             )
-        action = _action(file)
-        kept = {name: action[name] for name in _REMOVE_KEEPS if name in action}
-        return {
-            "remove": {
-                **kept,
-                "deletionTimestamp": self.now,
-                "dataChange": True,
-                "extendedFileMetadata": True,
-            }
-        }
+        return remove_line(file, self.now)
 
     def _object(self, path: str) -> str:
         return table_prefix(self.current.path) + path
 
     def _vectors(self, file: FileEntry) -> tuple[str, ...]:
-        if file.deletion_vector is None:
-            return ()
-        path = vector_file(parse_descriptor(file.deletion_vector))
+        path = vector_object(file)
         return () if path is None else (self._object(path),)
 
     # -- everything else ----------------------------------------------------------------------------------------------
@@ -232,14 +201,14 @@ class _Restore:
         if self.next_row_id is not None:
             for domains in (now, then):
                 domains.pop(ROW_TRACKING, None)
-            if self.next_row_id - 1 > _row_id_mark(self.current):
+            if self.next_row_id - 1 > row_id_mark(self.current):
                 mark = json.dumps({"rowIdHighWaterMark": self.next_row_id - 1}, separators=(",", ":"))
-                lines.append(_domain(ROW_TRACKING, mark))
+                lines.append(domain_action(ROW_TRACKING, mark))
         for domain in sorted({*now, *then}):
             if domain not in then:
-                lines.append(_domain(domain, now[domain], removed=True))
+                lines.append(domain_action(domain, now[domain], removed=True))
             elif now.get(domain) != then[domain]:
-                lines.append(_domain(domain, then[domain]))
+                lines.append(domain_action(domain, then[domain]))
         return lines
 
     def _metadata(self) -> tuple[dict[str, Any] | None, int | None]:
@@ -270,31 +239,9 @@ class _Restore:
             },
             "readVersion": self.current.version,
             "isBlindAppend": False,
-            "engineInfo": f"lakegate/{installed_version('lakegate')}",
+            "engineInfo": engine_info(),
             **info,
         }
         if in_commit is not None:
             made["inCommitTimestamp"] = in_commit
         return {"commitInfo": made}
-
-
-def _action(file: FileEntry) -> dict[str, Any]:
-    if file.action is None:
-        raise log_invalid("", f"the live file {file.path!r} has no add action")
-    return dict(orjson.loads(file.action))
-
-
-def _domain(domain: str, configuration: str, *, removed: bool = False) -> dict[str, Any]:
-    return {"domainMetadata": {"domain": domain, "configuration": configuration, "removed": removed}}
-
-
-def _row_id_mark(table: TableVersion) -> int:
-    """The highest row id that was given out, -1 for none (Delta protocol, Row Tracking, Row IDs)."""
-    configuration = table.domains.get(ROW_TRACKING)
-    try:
-        mark = json.loads(configuration).get("rowIdHighWaterMark", -1) if configuration else -1
-    except (ValueError, AttributeError) as error:
-        raise log_invalid(table.path, f"the domain {ROW_TRACKING!r} is no JSON object") from error
-    if not isinstance(mark, int):
-        raise log_invalid(table.path, f"the highest row id of the domain {ROW_TRACKING!r} is no number")
-    return mark

@@ -1,0 +1,44 @@
+"""How the conflicts of one merge are settled: by resolutions that name tables and paths, else by a strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lakegate.errors import ErrorKind, InvalidInput
+from lakegate.model import Resolution, Strategy, Take
+
+
+class Resolutions:
+    """Answers how a conflict is settled, and remembers which resolutions were of use."""
+
+    def __init__(self, given: Iterable[Resolution] = (), strategy: Strategy | None = None) -> None:
+        self._given = {resolution.path.rstrip("/"): resolution for resolution in given}
+        self._strategy = strategy
+        self._used: set[str] = set()
+
+    def named(self, path: str) -> Resolution | None:
+        """The resolution that names this table or path; None: nobody asked for anything here."""
+        found = self._given.get(path)
+        if found is not None:
+            self._used.add(path)
+        return found
+
+    def take(self, path: str) -> Take | None:
+        """How a conflict at this path is settled; None: not at all."""
+        found = self.named(path)
+        if found is not None:
+            return found.take
+        if self._strategy is None:
+            return None
+        return Take.SOURCE if self._strategy is Strategy.SOURCE_WINS else Take.DESTINATION
+
+    def require_used(self) -> None:
+        """Raises InvalidInput(INVALID_ARGUMENT) for a resolution that settled nothing."""
+        unused = sorted(set(self._given) - self._used)
+        if unused:
+            raise InvalidInput(
+                ErrorKind.INVALID_ARGUMENT,
+                f"The resolution for {unused[0]!r} settles no conflict.",
+                hint="Name tables and paths as a dry run lists them.",
+                details={"paths": unused},
+            )

@@ -1,0 +1,332 @@
+"""Carries the file actions of the source's transactions over to the destination's live files.
+
+A `remove` must name what is live there. Where it does not, there are three ways out before a conflict:
+
+- The destination compacted the file. Its rows are unchanged, and the file still exists: the compaction is undone for
+  that partition (the originals come back, the compacted file goes), as a version before the source's.
+- The source compacted a file that the destination changed. Then that part of the source's compaction is left out.
+- Both only deleted rows of one file by deletion vectors: the vectors are united.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lakegate import tree
+from lakegate.context import RepositoryContext
+from lakegate.format.kinds import FILES
+from lakegate.model import ConflictKind, FileEntry, Isolation, TableVersion
+from lakegate.tables.deletion_vectors import NewVector, write_vector
+from lakegate.tables.delta.actions import FileAction, add_action, num_records, vector_id
+from lakegate.tables.delta.log_commit import action_of
+from lakegate.tables.delta.merge.clashes import Clash, clash, named
+from lakegate.tables.delta.merge.reads import Partition, partition_of
+from lakegate.tables.delta.merge.transactions import Transaction, key_of
+from lakegate.tables.delta.next_version import Addition, Removal
+
+if TYPE_CHECKING:
+    from pyroaring import BitMap64
+
+ReadVector = Callable[[FileEntry], "BitMap64"]
+"""Reads the rows that a live file's deletion vector deletes; empty where it has none."""
+
+
+@dataclass(slots=True)
+class Group:
+    """The part of a compaction in one partition: these files became those."""
+
+    transaction: Transaction
+    inputs: list[FileEntry] = field(default_factory=list)
+    outputs: list[FileEntry] = field(default_factory=list)
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Tells whether the numbers of rows agree, as far as they are known."""
+        before, after = (_rows(files) for files in (self.inputs, self.outputs))
+        return before is None or after is None or before == after
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a transaction did to a file that was live: took it away, or gave it another deletion vector (`add`).
+    `before` is the file as it was."""
+
+    remove: FileAction
+    add: FileAction | None
+    before: FileEntry | None
+
+
+@dataclass(slots=True)
+class Carried:
+    """What of a transaction's file actions the destination takes."""
+
+    adds: list[Addition] = field(default_factory=list)
+    removes: list[Removal] = field(default_factory=list)
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is merged: the base's and the destination's state, the transactions of both sides, how strictly."""
+
+    base: TableVersion
+    destination: TableVersion
+    ours: Sequence[Transaction]
+    theirs: Sequence[Transaction]
+    isolation: Isolation
+
+
+class FileMerge:
+    """The destination's live files while the source's transactions are carried over, one after another."""
+
+    def __init__(self, ctx: RepositoryContext, sources: Sources, read_vector: ReadVector) -> None:
+        self._ctx = ctx
+        self._sources = sources
+        self._read_vector = read_vector
+        self._overlay: dict[str, FileEntry | None] = {}
+        self._remover: dict[str, Transaction] = {}
+        self._removers: dict[str, list[Transaction]] = {}
+        self._undoable: dict[str, Group] = {}
+        self._left_out: dict[str, Group] = {}
+        self._undone: dict[str, FileEntry | None] = {}
+        self.clashes: list[Clash] = []
+        self.united: set[str] = set()
+        self.vectors: dict[str, NewVector] = {}
+        for transaction in sources.theirs:
+            for action in transaction.removes:
+                self._remover[action.path] = transaction
+                self._removers.setdefault(action.path, []).append(transaction)
+            for group in groups_of(transaction, sources.base) if transaction.is_rearrangement else ():
+                if group.keeps_rows:
+                    self._undoable.update((file.path, group) for file in group.inputs)
+        self._needed = _needed_files(sources.ours, sources.base)
+
+    def live(self, path: str) -> FileEntry | None:
+        if path in self._overlay:
+            return self._overlay[path]
+        return tree.get(self._ctx.manifests.nodes, FILES, self._sources.destination.state, path)
+
+    def undo(self) -> Carried:
+        """What undoes the destination's compactions, as far as that was needed so far."""
+        carried = Carried()
+        for path, file in sorted(self._undone.items()):
+            before = tree.get(self._ctx.manifests.nodes, FILES, self._sources.destination.state, path)
+            if key_of(before) == key_of(file):
+                continue
+            if before is not None:
+                carried.removes.append(Removal(path, data_change=False))
+            if file is not None:
+                carried.adds.append(Addition(file, data_change=False, keeps_row_ids=True))
+        return carried
+
+    def carry(self, ours: Transaction) -> Carried:
+        """Carries one transaction over; what can't be is added to `clashes`."""
+        carried = Carried()
+        if ours.is_rearrangement:
+            self._carry_rearrangement(ours, carried)
+            return carried
+        removes = {action.path: action for action in ours.removes}
+        adds = {action.path: action for action in ours.adds}
+        before = {file.path: file for file in ours.removed}
+        lost: list[FileEntry] = []
+        for path in sorted({*removes, *adds}):
+            if path in removes:
+                change = Change(removes[path], adds.get(path), before.get(path))
+                if not self._carry_change(ours, change, carried):
+                    lost.append(before.get(path) or FileEntry(path, 0, None))
+            else:
+                self._carry_add(ours, adds[path], carried)
+        if lost:
+            self._report_lost(ours, lost)
+        return carried
+
+    # -- one path -----------------------------------------------------------------------------------------------------
+
+    def _carry_change(self, ours: Transaction, change: Change, carried: Carried) -> bool:
+        """Carries over what happened to a file that was live; False where the destination has not that file."""
+        path, add = change.remove.path, change.add
+        self._revive(path)
+        live = self.live(path)
+        if live is not None and vector_id(live.deletion_vector) == change.remove.dv:
+            carried.removes.append(Removal(path, change.remove.data_change))
+            self._put(path, None)
+            if add is not None:
+                self._add(add, carried)
+            return True
+        if live is not None and self._unite(ours, live, change, carried):
+            return True
+        if add is not None:
+            self._put(path, add.entry)
+        return False
+
+    def _carry_add(self, ours: Transaction, add: FileAction, carried: Carried) -> None:
+        live = self.live(add.path)
+        if live is None or (key_of(live) == (add.path, add.dv) and not add.data_change):
+            self._add(add, carried)
+        elif key_of(live) == (add.path, add.dv) and ours.version is None:
+            return  # the states of both sides hold it
+        else:
+            self.clashes.append(
+                clash(
+                    ConflictKind.CONCURRENT_APPEND,
+                    f"the source's {named(ours)} adds a file that the destination has already",
+                    [ours],
+                    [other for other in self._sources.theirs if add.path in {action.path for action in other.adds}],
+                    [live],
+                    self._sources.base,
+                )
+            )
+
+    def _add(self, add: FileAction, carried: Carried) -> None:
+        assert add.entry is not None
+        held = tree.get(self._ctx.manifests.nodes, FILES, self._sources.base.state, add.path)
+        carried.adds.append(Addition(add.entry, add.data_change, keeps_row_ids=held is not None))
+        self._put(add.path, add.entry)
+
+    def _put(self, path: str, file: FileEntry | None) -> None:
+        self._overlay[path] = file
+
+    def _report_lost(self, ours: Transaction, lost: list[FileEntry]) -> None:
+        by_other: dict[int, tuple[list[Transaction], list[FileEntry]]] = {}
+        for file in lost:
+            others = self._changers(file)
+            key = id(others[-1]) if others else 0
+            by_other.setdefault(key, (others, []))[1].append(file)
+        for others, files in by_other.values():
+            what = f"the destination's {named(others[-1])}" if others else "the destination"
+            self.clashes.append(
+                clash(
+                    ConflictKind.CONCURRENT_DELETE_DELETE,
+                    f"the source's {named(ours)} and {what} both removed, rewrote or deleted rows of "
+                    f"{'one file' if len(files) == 1 else f'{len(files)} files'}",
+                    [ours],
+                    others,
+                    files,
+                    self._sources.base,
+                )
+            )
+
+    def _changers(self, file: FileEntry) -> list[Transaction]:
+        """The destination's transactions that stand in the way of a file: that removed it, or what it was made of."""
+        if file.path in self._removers:
+            return [other for other in self._removers[file.path] if not other.is_rearrangement] or self._removers[
+                file.path
+            ]
+        group = self._left_out.get(file.path)
+        found: list[Transaction] = []
+        for part in group.inputs if group is not None else ():
+            found += [other for other in self._changers(part) if other not in found]
+        return found
+
+    # -- compactions --------------------------------------------------------------------------------------------------
+
+    def _revive(self, path: str) -> bool:
+        """Brings a file back that a compaction of the destination took away, by undoing it. False where that can't be:
+        a later change built on its outcome."""
+        if self.live(path) is not None:
+            return True
+        group = self._undoable.get(path)
+        if group is None or self._remover.get(path) is not group.transaction:
+            return False
+        for output in group.outputs:
+            if key_of(self.live(output.path)) != key_of(output) and not (
+                self._revive(output.path) and key_of(self.live(output.path)) == key_of(output)
+            ):
+                return False
+        for output in group.outputs:
+            self._overlay[output.path] = self._undone[output.path] = None
+        for file in group.inputs:
+            self._overlay[file.path] = self._undone[file.path] = file
+        return True
+
+    def _carry_rearrangement(self, ours: Transaction, carried: Carried) -> None:
+        for group in groups_of(ours, self._sources.base):
+            wanted = any(file.path in self._needed for file in group.outputs)
+            if not self._stands(group) and wanted:
+                for file in group.inputs:
+                    self._revive(file.path)
+            if not self._stands(group):
+                carried.left_out += 1
+                self._left_out.update((file.path, group) for file in group.outputs)
+                continue
+            for file in group.inputs:
+                carried.removes.append(Removal(file.path, data_change=False))
+                self._put(file.path, None)
+            for file in group.outputs:
+                self._add(FileAction(file.path, vector_id(file.deletion_vector), False, file), carried)
+
+    def _stands(self, group: Group) -> bool:
+        return all(key_of(self.live(file.path)) == key_of(file) for file in group.inputs) and not any(
+            self.live(file.path) for file in group.outputs if file.path not in {part.path for part in group.inputs}
+        )
+
+    # -- deletion vectors ---------------------------------------------------------------------------------------------
+
+    def _unite(self, ours: Transaction, live: FileEntry, change: Change, carried: Carried) -> bool:
+        """Deletes in a file what both sides deleted; False where that is not the same as one after the other."""
+        add = change.add
+        if add is None or add.entry is None or change.before is None:
+            return False
+        others = [other for other in self._removers.get(add.path, []) if not other.is_rearrangement]
+        deletes = ours.only_deletes and all(other.only_deletes for other in others)
+        if add.entry.deletion_vector is None or live.deletion_vector is None:
+            return False
+        if self._sources.isolation is Isolation.SERIALIZABLE and not deletes:
+            return False
+        before, theirs, wanted = (self._read_vector(file) for file in (change.before, live, add.entry))
+        if not (before <= theirs and before <= wanted):
+            return False
+        twice = (wanted - before) & (theirs - before)
+        if twice and (not deletes or ours.change_files):
+            return False
+        union = wanted | theirs
+        vector = write_vector(union, uuid.uuid4())
+        if vector.path is not None:
+            self.vectors[vector.path] = vector
+        carried.removes.append(Removal(add.path, add.data_change))
+        self.united.add(add.path)
+        if len(union) == num_records(action_of(live).get("stats")):
+            self._put(add.path, None)
+            return True
+        action = {**action_of(live), "deletionVector": vector.descriptor, "dataChange": add.data_change}
+        made = add_action(action)
+        assert made.entry is not None
+        carried.adds.append(Addition(made.entry, add.data_change))
+        self._put(add.path, made.entry)
+        return True
+
+
+def groups_of(transaction: Transaction, table: TableVersion) -> list[Group]:
+    """The parts of a compaction, by partition: the log does not tell which files of a partition became which."""
+    found: dict[Partition, Group] = {}
+    for file in transaction.removed:
+        found.setdefault(partition_of(file, table), Group(transaction)).inputs.append(file)
+    for action in transaction.adds:
+        if action.entry is not None:
+            found.setdefault(partition_of(action.entry, table), Group(transaction)).outputs.append(action.entry)
+    return list(found.values())
+
+
+def _needed_files(ours: Sequence[Transaction], table: TableVersion) -> set[str]:
+    """The files on which a change of rows builds, directly or through later compactions."""
+    found: set[str] = set()
+    for transaction in reversed(ours):
+        if not transaction.is_rearrangement:
+            found.update(action.path for action in transaction.removes)
+            continue
+        for group in groups_of(transaction, table):
+            if any(file.path in found for file in group.outputs):
+                found.update(file.path for file in group.inputs)
+    return found
+
+
+def _rows(files: Iterable[FileEntry]) -> int | None:
+    total = 0
+    for file in files:
+        if file.rows is None:
+            return None
+        total += file.rows
+    return total

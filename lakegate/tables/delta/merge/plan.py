@@ -1,0 +1,315 @@
+"""Merges two histories of one Delta table: the source's transactions as new versions after the destination's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lakegate import tree
+from lakegate.context import RepositoryContext
+from lakegate.format.canonical import parse_json
+from lakegate.format.kinds import FILES
+from lakegate.model import ConflictKind, FileEntry, Isolation, ReplayedVersion, TableVersion
+from lakegate.tables.deletion_vectors import NewVector
+from lakegate.tables.delta.actions import Action
+from lakegate.tables.delta.log_commit import LogCommit, row_id_mark
+from lakegate.tables.delta.merge.clashes import Clash, clash, read_clashes
+from lakegate.tables.delta.merge.files import Carried, FileMerge, ReadVector, Sources
+from lakegate.tables.delta.merge.metadata import (
+    laid_over,
+    metadata_clashes,
+    protocol_clashes,
+    retold_types,
+    transaction_clashes,
+)
+from lakegate.tables.delta.merge.transactions import (
+    COVERS,
+    LAKEGATE,
+    ORIGINS,
+    SideHistory,
+    TableAt,
+    Transaction,
+    key_of,
+    side_history,
+    squashed,
+)
+from lakegate.tables.delta.merge.validity import Definition, ReadRows, objections
+from lakegate.tables.delta.next_version import Draft, VersionWriter
+from lakegate.tables.delta.upgrade import restored_metadata, united
+from lakegate.tables.file_counts import FileCounts
+
+UNDO = "UNDO OPTIMIZE"
+
+
+@dataclass(frozen=True, slots=True)
+class Three:
+    """One table at the base, the source and the destination."""
+
+    base: TableAt
+    source: TableAt
+    destination: TableAt
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """How to merge. `origin` goes into each new version's commitInfo: which merge brought it; `verb` names the
+    operation of a version that no single transaction stands behind."""
+
+    isolation: Isolation
+    now: int
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    verb: str = "MERGE BRANCH"
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """How stored rows are read: deletion vectors of either side, and rows of files that a side added."""
+
+    vector: ReadVector
+    source_rows: ReadRows
+    destination_rows: ReadRows
+
+
+@dataclass(frozen=True, slots=True)
+class MergePlan:
+    """`commits` are to be written after the destination's head, with `vectors` (by path relative to the table) beside
+    them: none where `clashes` stand. `versions` says what became of each transaction; `counts` is what the destination
+    gains and loses; `live` are the files among those that the commits name that are live at the end."""
+
+    commits: tuple[LogCommit, ...] = ()
+    vectors: Mapping[str, NewVector] = field(default_factory=dict)
+    versions: tuple[ReplayedVersion, ...] = ()
+    clashes: tuple[Clash, ...] = ()
+    counts: FileCounts = field(default_factory=FileCounts)
+    live: frozenset[str] = frozenset()
+
+
+def plan_merge(ctx: RepositoryContext, three: Three, replay: Replay, readers: Readers) -> MergePlan:
+    """Plans the merge of what the source did since the base into the destination.
+
+    Work is in proportion to what the sides did since the base, not to the table; nothing is stored. All clashes are
+    found, not only the first. Raises Refused for a log that is not valid.
+    """
+    ours = side_history(ctx, three.base, three.source)
+    theirs = side_history(ctx, three.base, three.destination)
+    if ours.squashed and len(ours.transactions) > 1:
+        ours = squashed(ctx, ours)
+    return _Merge(ctx, three, replay, readers, ours, theirs).plan()
+
+
+class _Merge:
+    def __init__(
+        self,
+        ctx: RepositoryContext,
+        three: Three,
+        replay: Replay,
+        readers: Readers,
+        ours: SideHistory,
+        theirs: SideHistory,
+    ) -> None:
+        self._ctx = ctx
+        self._three = three
+        self._replay = replay
+        self._readers = readers
+        here = {origin for t in theirs.transactions for origin in (*t.origins, *t.covers)}
+        there = {origin for transaction in ours.transactions for origin in transaction.origins}
+        self._shared = [bool(here & set(transaction.origins)) for transaction in ours.transactions]
+        new = tuple(t for t, shared in zip(ours.transactions, self._shared, strict=True) if not shared)
+        self._all = ours
+        self._ours = replace(ours, transactions=new)
+        self._theirs = replace(theirs, transactions=tuple(t for t in theirs.transactions if not there & set(t.origins)))
+        sources = Sources(
+            three.base.version, three.destination.version, new, self._theirs.transactions, replay.isolation
+        )
+        self._files = FileMerge(ctx, sources, readers.vector)
+
+    def plan(self) -> MergePlan:
+        carried = [
+            Carried() if shared else self._files.carry(transaction)
+            for transaction, shared in zip(self._all.transactions, self._shared, strict=True)
+        ]
+        clashes = self._clashes()
+        if clashes:
+            return MergePlan(clashes=tuple(clashes))
+        writer = VersionWriter(self._ctx, self._three.destination.version, self._replay.now)
+        commits: list[LogCommit] = []
+        versions: list[ReplayedVersion] = []
+        undo = self._files.undo()
+        touched = [undo, *carried]
+        if undo.adds or undo.removes:
+            commits.append(writer.append(self._undo_draft(undo)))
+            note = "a compaction of the destination, undone where the source changed its files"
+            versions.append(ReplayedVersion(None, writer.version, UNDO, note))
+        numbers: dict[int, int] = {}
+        for transaction, shared, part in zip(self._all.transactions, self._shared, carried, strict=True):
+            draft = None if shared else self._draft(writer, transaction, part, numbers)
+            if draft is None:
+                note = _why_none(transaction, shared, part)
+                versions.append(ReplayedVersion(transaction.version, None, transaction.words, note))
+                continue
+            commits.append(writer.append(draft))
+            if transaction.version is not None:
+                numbers[transaction.version] = writer.version
+            note = "but for parts of it that the destination changed" if part.left_out else ""
+            versions.append(ReplayedVersion(transaction.version, writer.version, str(draft.info["operation"]), note))
+        paths = {addition.file.path for part in touched for addition in part.adds}
+        live = frozenset(path for path in paths if writer.live(path) is not None)
+        counts = self._counts(writer, touched)
+        return MergePlan(tuple(commits), self._files.vectors, tuple(versions), (), counts, live)
+
+    # -- what stands against it ---------------------------------------------------------------------------------------
+
+    def _clashes(self) -> list[Clash]:
+        ours, theirs, isolation = self._ours, self._theirs, self._replay.isolation
+        found = protocol_clashes(ours, theirs, isolation)
+        found += metadata_clashes(ours, theirs, isolation)
+        if not found:
+            found += self._invalid()
+        found += transaction_clashes(ours, theirs)
+        found += self._row_ids()
+        for transaction in ours.transactions:
+            found += read_clashes(
+                transaction, theirs.transactions, self._three.base.version, isolation, self._files.united
+            )
+        return found + self._files.clashes
+
+    def _invalid(self) -> list[Clash]:
+        """Holds each side's new files against the other's new definition of the table."""
+        found: list[Clash] = []
+        base = _definition(self._three.base.version)
+        for words, altered, other, read in (
+            ("destination", self._theirs, self._ours, self._readers.source_rows),
+            ("source", self._ours, self._theirs, self._readers.destination_rows),
+        ):
+            after = _definition(altered.now)
+            for why in objections(base, after, other, read):
+                altering = [t for t in altered.transactions if t.metadata is not None or t.protocol is not None]
+                sides = (other.transactions, altering) if words == "destination" else (altering, other.transactions)
+                text = f"the {words} changed the table's definition: {why}"
+                found.append(clash(ConflictKind.METADATA_CHANGED, text, *sides))
+        return found
+
+    def _row_ids(self) -> list[Clash]:
+        """Rows that the source rewrote carry the ids that they had there; files that it added get new ids here."""
+        base, destination = self._three.base.version, self._three.destination.version
+        if destination.properties.get("delta.enableRowTracking", "").lower() != "true":
+            return []
+        if row_id_mark(base) == row_id_mark(destination):
+            return []
+        added: set[str] = set()
+        for transaction in self._ours.transactions:
+            rewritten = {action.path for action in transaction.removes} - transaction.vector_updates
+            if rewritten & added and len(transaction.adds) > len(transaction.vector_updates):
+                why = (
+                    "the source rewrote rows that it had added itself; their row ids are in the files, and the "
+                    "destination has given them to other rows"
+                )
+                return [clash(ConflictKind.CONCURRENT_APPEND, why, [transaction], self._theirs.transactions)]
+            added |= {action.path for action in transaction.adds}
+        return []
+
+    # -- versions -----------------------------------------------------------------------------------------------------
+
+    def _draft(
+        self, writer: VersionWriter, transaction: Transaction, carried: Carried, numbers: Mapping[int, int]
+    ) -> Draft | None:
+        """What the next version does of a transaction; None where nothing is left of it."""
+        protocol = None
+        if transaction.protocol is not None:
+            protocol = united(writer.protocol, transaction.protocol, same_table=True)
+        metadata = self._metadata(writer, transaction, numbers)
+        txns = {app: version for app, version in transaction.txns.items() if version > writer.state.txns.get(app, -1)}
+        domains = {
+            name: configuration
+            for name, configuration in transaction.domains.items()
+            if writer.state.domains.get(name) != configuration
+        }
+        upgraded = protocol is not None and protocol != writer.protocol
+        if not (carried.adds or carried.removes or upgraded or metadata is not None or txns or _told(domains)):
+            return None
+        return Draft(
+            self._info(transaction),
+            tuple(carried.adds),
+            tuple(carried.removes),
+            protocol if upgraded else None,
+            metadata,
+            txns,
+            domains,
+            transaction.change_files,
+        )
+
+    def _metadata(
+        self, writer: VersionWriter, transaction: Transaction, numbers: Mapping[int, int]
+    ) -> dict[str, Any] | None:
+        if transaction.metadata is None or transaction.metadata_before is None:
+            return None
+        made = laid_over(writer.metadata, transaction.metadata_before, transaction.metadata)
+        if transaction.version is None:
+            made = restored_metadata(writer.metadata, made, (writer.protocol, writer.protocol))
+        else:
+            made = retold_types(made, {**numbers, transaction.version: writer.version + 1})
+        return None if made == writer.metadata else made
+
+    def _info(self, transaction: Transaction) -> dict[str, Any]:
+        told: dict[str, Any] = dict(self._replay.origin)
+        if transaction.version is None:
+            if transaction.covers:
+                told[COVERS] = list(transaction.covers)
+            return {"operation": self._replay.verb, "operationParameters": {}, LAKEGATE: told}
+        told |= {"sourceVersion": transaction.version, ORIGINS: list(transaction.origins)}
+        if transaction.covers:
+            told[COVERS] = list(transaction.covers)
+        stamp = transaction.info.get("timestamp")
+        if stamp is not None:
+            told["sourceTimestamp"] = stamp
+        return {"operation": transaction.operation, **transaction.info, LAKEGATE: told}
+
+    def _undo_draft(self, undo: Carried) -> Draft:
+        info = {
+            "operation": UNDO,
+            "operationParameters": {},
+            "isBlindAppend": False,
+            LAKEGATE: dict(self._replay.origin),
+        }
+        return Draft(info, tuple(undo.adds), tuple(undo.removes))
+
+    def _counts(self, writer: VersionWriter, carried: Sequence[Carried]) -> FileCounts:
+        """What the destination's live files gain and lose in all."""
+        paths = {addition.file.path for part in carried for addition in part.adds}
+        paths |= {removal.path for part in carried for removal in part.removes}
+        counts = FileCounts()
+        for path in sorted(paths):
+            before: FileEntry | None = tree.get(
+                self._ctx.manifests.nodes, FILES, self._three.destination.version.state, path
+            )
+            after = writer.live(path)
+            if key_of(before) == key_of(after):
+                continue
+            if before is not None and after is not None:
+                counts.change_vector(before, after)
+            elif after is not None:
+                counts.add(after)
+            elif before is not None:
+                counts.remove(before)
+        return counts
+
+
+def _told(domains: Mapping[str, str | None]) -> bool:
+    return any(not name.startswith("delta.rowTracking") for name in domains)
+
+
+def _why_none(transaction: Transaction, shared: bool, carried: Carried) -> str:
+    if shared:
+        return "the destination has it already"
+    if carried.left_out:
+        return "a compaction of files that the destination changed: left out, the rows are the same"
+    if not transaction.has_effect:
+        return "it changes no state"
+    return "the destination's state has it already"
+
+
+def _definition(table: TableVersion) -> Definition:
+    assert table.protocol is not None
+    metadata: Action = parse_json(table.metadata or "{}")
+    return Definition(table.protocol, metadata)

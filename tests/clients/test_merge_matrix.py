@@ -1,0 +1,239 @@
+"""Every pair of operations on one Delta table, on two branches: what merges, what conflicts, and which rows come out.
+
+The pairs are generated; what is expected of them are Delta's conflict rules (`_expected`), with two differences that
+docs/design/003-merging-delta-tables.md gives the reasons of: compactions never stand in the way, and a new definition
+of the table is held against the other side's files, where Delta's writers would start over.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("deltalake", reason="deltalake makes the tables")
+
+from lakegate.model import ConflictKind, Isolation
+from lakegate.ops.table_replay import Replaying, replay_table
+from lakegate.repository import EmbeddedLake
+from lakegate.tables.delta.merge.plan import MergePlan, Three
+from lakegate.tables.delta.merge.transactions import TableAt
+from lakegate.tables.delta.state import load
+from lakegate.testing import delta_operations as ops
+from lakegate.testing.delta import folder_snapshot
+from lakegate.testing.delta_check import check_delta_table
+from lakegate.testing.delta_operations import Operation, Rows, Target
+from lakegate.testing.delta_readers import Reader, readers
+
+pytestmark = pytest.mark.timeout(300)
+
+# Two partitions of two files each; then a fifth file, so that there is a version to restore.
+FILES: list[Rows] = [
+    [(1, 0, 10), (2, 0, 20)],
+    [(3, 0, 30), (4, 0, 40)],
+    [(5, 1, 50), (6, 1, 60)],
+    [(7, 1, 70), (8, 1, 80)],
+]
+LATER: Rows = [(9, 2, 90)]
+OLD: Rows = sorted(row for rows in FILES for row in rows)
+BASE: Rows = sorted([*OLD, *LATER])
+RESTORE = ops.restore(3, OLD)
+OPERATIONS = (*ops.OPERATIONS, RESTORE)
+
+SOURCE = Target(0, 1, 100)
+PLACES = {
+    "same file": Target(0, 2, 200),
+    "same partition": Target(0, 3, 200),
+    "other partition": Target(1, 5, 200),
+}
+COLUMNS = ("id", "p", "x")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The table after one operation."""
+
+    folder: Path
+    at: TableAt
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedLake]:
+    with EmbeddedLake.create(tmp_path_factory.mktemp("lake")) as opened:
+        opened.create_repository("matrix")
+        yield opened
+
+
+@dataclass(frozen=True)
+class Tables:
+    lake: EmbeddedLake
+    base: Variant
+    ours: Mapping[str, Variant]
+    theirs: Mapping[tuple[str, str], Variant]
+
+    def plan(self, source: Operation, destination: Operation, place: str, isolation: Isolation) -> MergePlan:
+        three = Three(self.base.at, self.ours[source.name].at, self.theirs[destination.name, place].at)
+        ctx = self.lake.repository("matrix").ctx
+        return replay_table(ctx, three, Replaying(isolation), dry_run=True).plan
+
+
+@pytest.fixture(scope="module")
+def tables(lake: EmbeddedLake, tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    root = tmp_path_factory.mktemp("tables")
+    base = root / "base"
+    for rows in [*FILES, LATER]:
+        ops.write(base, rows, mode="append", partition_by=["p"])
+
+    def variant(name: str, operation: Operation | None = None, target: Target = SOURCE) -> Variant:
+        folder = root / name.replace(" ", "-")
+        if operation is not None:
+            shutil.copytree(base, folder, copy_function=os.link)
+            operation.apply(folder, target)
+        ctx = lake.repository("matrix").ctx
+        view = folder_snapshot(ctx, folder)
+        return Variant(folder, TableAt(view.root, load(ctx, view, "t")))
+
+    ours = {operation.name: variant(f"ours {operation.name}", operation) for operation in OPERATIONS}
+    theirs = {
+        (operation.name, place): variant(f"{place} {operation.name}", operation, target)
+        for operation in OPERATIONS
+        for place, target in PLACES.items()
+    }
+    return Tables(lake, variant("base"), ours, theirs)
+
+
+@pytest.fixture(scope="module")
+def independent() -> Mapping[str, Reader]:
+    return readers()
+
+
+# -- what is expected -------------------------------------------------------------------------------------------------
+
+APPEND, READ, DELETED = (
+    ConflictKind.CONCURRENT_APPEND,
+    ConflictKind.CONCURRENT_DELETE_READ,
+    ConflictKind.CONCURRENT_DELETE_DELETE,
+)
+MOVES_ROWS = {"compaction", "z-order"}
+DEFINES = {"schema change", "property change", "constraint"}
+ROWS_ONLY = {"delete", "update", "merge"}
+BLIND = {"blind append", "txn"}
+WHOLE = {"overwrite", "restore"}
+
+
+def _expected(source: str, destination: str, place: str, isolation: Isolation) -> set[ConflictKind]:
+    """The cell of Delta's conflict matrix: kinds of which at least one is reported; empty: they merge."""
+    found = _of_definitions(source, destination, isolation)
+    if source == destination == "txn":
+        found.add(ConflictKind.CONCURRENT_TRANSACTION)
+    if {source, destination} & (MOVES_ROWS | {"vacuum", "protocol upgrade"} | DEFINES):
+        return found
+    removes = destination not in BLIND | {"reading append"}
+    near = destination == "overwrite" or (place != "other partition" and destination != "restore")
+    if source in BLIND:
+        return found
+    if _same_file(source, destination, place):
+        found.add(DELETED)
+    if isolation is Isolation.SNAPSHOT:
+        return found
+    if source in WHOLE or near:
+        if destination in BLIND:
+            found |= {APPEND} if isolation is Isolation.SERIALIZABLE else set()
+        elif removes and destination not in WHOLE:
+            found |= {READ, APPEND}
+        else:
+            found |= {READ, APPEND} if removes else {APPEND}
+    return found
+
+
+def _same_file(source: str, destination: str, place: str) -> bool:
+    """Tells whether both remove one file."""
+    wide = {"overwrite", "replace where", "restore"}
+    if source in BLIND | {"reading append"} or destination in BLIND | {"reading append"}:
+        return False
+    if "restore" in (source, destination):  # it takes away the later file only, as overwrites do
+        return {source, destination} <= WHOLE
+    if source in ROWS_ONLY and destination in ROWS_ONLY:
+        return place == "same file"
+    if "overwrite" in (source, destination):
+        return True
+    return bool({source, destination} & wide) and place != "other partition"
+
+
+def _of_definitions(source: str, destination: str, isolation: Isolation) -> set[ConflictKind]:
+    found: set[ConflictKind] = set()
+    no_effect = {"vacuum"}
+    if isolation is Isolation.SERIALIZABLE and destination in DEFINES and source not in no_effect:
+        found.add(ConflictKind.METADATA_CHANGED)
+    if isolation is Isolation.SERIALIZABLE and {source, destination} <= {"constraint", "protocol upgrade"}:
+        found |= {ConflictKind.PROTOCOL_CHANGED}
+    if source != destination and {source, destination} <= DEFINES:
+        found.add(ConflictKind.METADATA_CHANGED)
+    return found
+
+
+# -- the pairs --------------------------------------------------------------------------------------------------------
+
+BY_SOURCE = pytest.mark.parametrize("source", OPERATIONS, ids=lambda operation: operation.name)
+
+
+@BY_SOURCE
+def test_pairs_conflict_as_deltas_rules_say(tables: Tables, source: Operation) -> None:
+    wrong: list[str] = []
+    for destination, place, isolation in itertools.product(OPERATIONS, PLACES, Isolation):
+        plan = tables.plan(source, destination, place, isolation)
+        kinds = {clash.kind for clash in plan.clashes}
+        expected = _expected(source.name, destination.name, place, isolation)
+        if bool(kinds) != bool(expected) or (kinds and not kinds & expected):
+            wrong.append(f"{destination.name}, {place}, {isolation}: {sorted(kinds)} instead of {sorted(expected)}")
+    assert not wrong, "\n".join(wrong)
+
+
+@BY_SOURCE
+def test_what_merges_has_the_rows_of_a_serial_run(
+    tables: Tables, source: Operation, independent: Mapping[str, Reader], tmp_path: Path
+) -> None:
+    wrong: list[str] = []
+    for destination, (place, target) in itertools.product(OPERATIONS, PLACES.items()):
+        plan = tables.plan(source, destination, place, Isolation.WRITE_SERIALIZABLE)
+        if plan.clashes:
+            continue
+        folder = tmp_path / f"{destination.name}-{place}".replace(" ", "-")
+        _lay_out(folder, tables.theirs[destination.name, place].folder, tables.ours[source.name].folder, plan)
+        check_delta_table(folder)
+        serial = [
+            destination.rows(source.rows(BASE, SOURCE), target),
+            source.rows(destination.rows(BASE, target), SOURCE),
+        ]
+        for name, reader in independent.items():
+            rows: list[tuple[int, ...]] = reader(folder, COLUMNS)
+            if rows not in serial:
+                wrong.append(f"{destination.name}, {place}: {name} reads {rows}, and a serial run gives {serial}")
+    assert not wrong, "\n".join(wrong)
+
+
+def _lay_out(folder: Path, destination: Path, source: Path, plan: MergePlan) -> None:
+    """The table as the merge leaves it on the destination."""
+    shutil.copytree(destination, folder, copy_function=os.link)
+    base = destination.parent / "base"
+    for file in itertools.chain(source.rglob("*.parquet"), base.rglob("*.parquet")):
+        origin = source if source in file.parents else base
+        there = folder / file.relative_to(origin)
+        if not there.exists():
+            there.parent.mkdir(exist_ok=True)
+            os.link(file, there)
+    for commit in plan.commits:
+        (folder / "_delta_log" / Path(commit.path).name).write_bytes(commit.body)
+
+
+def test_the_matrix_has_both_sorts_of_pairs(tables: Tables) -> None:
+    outcomes = {
+        bool(tables.plan(source, destination, "same file", Isolation.WRITE_SERIALIZABLE).clashes)
+        for source, destination in itertools.product((ops.DELETE, ops.BLIND_APPEND), repeat=2)
+    }
+    assert outcomes == {True, False}
