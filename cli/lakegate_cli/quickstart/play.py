@@ -22,8 +22,9 @@ def play(server: Server) -> None:
     """Plays the three jobs against a server, in the current folder."""
     variables = job_environment(server.url, (server.access_key_id, server.secret), ())
     os.environ.update(variables)
-    _say("What points every client at the lake: its address, and a key.")
-    _shown("eval $(lakegate env)", "\n".join(f"{name}={_masked(name, variables[name])}" for name in sorted(variables)))
+    _say(f"$ export LAKEGATE_URL={server.url} LAKEGATE_ACCESS_KEY_ID={server.access_key_id}")
+    _say("$ export LAKEGATE_SECRET_ACCESS_KEY=****")
+    _say('$ eval "$(lakegate env)"      # for deltalake, Polars, DuckDB, boto3 and all others that speak S3')
     flights = Flights(REPOSITORY)
     _load(flights)
     _branch(flights)
@@ -69,7 +70,7 @@ def _roll_back(flights: Flights) -> None:
     _lakegate("rollback", f"{REPOSITORY}/main", "--to", "main~1")
     _say(f"main: {flights.see('main')}, as before")
     _expect(flights.see("main") == good, "the rollback did not bring the good rows back")
-    _lakegate("log", f"{REPOSITORY}/main", "-n", "3")
+    _lakegate("log", f"{REPOSITORY}/main")
 
 
 def _pin(flights: Flights) -> None:
@@ -119,11 +120,6 @@ def _python(line: str) -> None:
     _say(f">>> {line}")
 
 
-def _shown(command: str, output: str) -> None:
-    _say(f"$ {command}")
-    _say(output)
-
-
 def _title(text: str) -> None:
     _say(f"\n{text}\n{'-' * len(text)}")
 
@@ -131,10 +127,6 @@ def _title(text: str) -> None:
 def _say(text: str) -> None:
     say(text)
     sys.stdout.flush()
-
-
-def _masked(name: str, value: str) -> str:
-    return "****" if "SECRET" in name else value
 
 
 def _expect(holds: bool, otherwise: str) -> None:

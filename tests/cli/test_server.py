@@ -1,0 +1,103 @@
+"""The same commands against a server: same words, same JSON; and programs that run at a pin."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lakegate.config import LakeSettings, ServerSettings
+from lakegate_api.serve import running
+
+_KEY, _SECRET = "LGTESTKEY", "a-secret-of-tests"
+
+
+@pytest.fixture
+def served(shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A shell whose lake is a server's."""
+    settings = ServerSettings(LakeSettings(tmp_path / "lake"), port=0, access_key_id=_KEY, secret_access_key=_SECRET)
+    with running(settings) as started:
+        monkeypatch.setenv("LAKEGATE_URL", started.url)
+        monkeypatch.setenv("LAKEGATE_ACCESS_KEY_ID", _KEY)
+        monkeypatch.setenv("LAKEGATE_SECRET_ACCESS_KEY", _SECRET)
+        yield shell
+
+
+def test_commands_do_and_print_the_same_on_a_server_and_in_its_folder(served: Any, tmp_path: Path) -> None:
+    home = ("--home", str(tmp_path / "lake"))
+    served("repo", "create", "sales")
+    served("put", "-", "sales/main/a/f.txt", stdin=b"one")
+    served("commit", "sales/main", "-m", "first", "--meta", "run=7")
+    served("branch", "create", "sales/exp")
+    served("put", "-", "sales/exp/a/f.txt", stdin=b"two")
+    served("commit", "sales/exp", "-m", "second")
+    served("tag", "create", "sales/v1")
+    for command in (
+        ("repo", "list"),
+        ("branch", "list", "sales"),
+        ("branch", "show", "sales/exp"),
+        ("tag", "list", "sales"),
+        ("log", "sales/exp"),
+        ("show", "sales/main"),
+        ("diff", "sales/main", "exp"),
+        ("ls", "sales/main/"),
+        ("ls", "-r", "sales/exp/"),
+        ("table", "list", "sales/main"),
+        ("table", "diff", "sales/main", "exp"),
+        ("merge", "sales/exp", "--into", "main", "--dry-run"),
+        ("rollback", "sales/exp", "--to", "main", "--dry-run"),
+        ("verify", "sales/main", "--deep"),
+    ):
+        assert served(*command) == served(*home, *command), command
+        assert served.json(*command) == served.json(*home, *command), command
+    assert served("cat", "sales/exp/a/f.txt") == "two"
+    assert served.json("get", "sales/exp/a/f.txt", "out.txt")["size_bytes"] == 3
+    served("merge", "sales/exp", "--into", "main")
+    assert served.json("cat", "sales/main/none", status=1) == served.json(*home, "cat", "sales/main/none", status=1)
+    assert "FAULT" not in served("doctor")
+
+
+def test_a_program_finds_its_pin_in_the_environment(served: Any, tmp_path: Path) -> None:
+    served("repo", "create", "sales")
+    served("put", "-", "sales/main/a", stdin=b"one")
+    commit = served.json("commit", "sales/main", "-m", "first")["id"]
+    served("pin", "sales/main", "--name", "train-1")
+    _check_run(served, commit, tmp_path)
+    assert served.json("env", "sales/main")["LAKEGATE_COMMIT"] == commit
+    assert "export AWS_ALLOW_HTTP=true\n" in served("env")
+
+
+def test_a_lake_in_a_folder_is_served_while_the_program_runs(
+    served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served("repo", "create", "sales")
+    served("put", "-", "sales/main/a", stdin=b"one")
+    commit = served.json("commit", "sales/main", "-m", "first")["id"]
+    for name in ("URL", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(f"LAKEGATE_{name}")
+    served("pin", "sales/main", "--name", "train-1")
+    _check_run(served, commit, tmp_path)
+
+
+def _check_run(shell: Any, commit: str, folder: Path) -> None:
+    """Runs a program that reads its pin with boto3, which knows nothing of lakegate."""
+    pytest.importorskip("boto3")
+    program = folder / "job.py"
+    program.write_text(
+        "import os, pathlib, sys\n"
+        "import boto3\n"
+        "bucket, _, prefix = os.environ['LAKEGATE_PIN_TRAIN_1_URI'].removeprefix('s3://').partition('/')\n"
+        "body = boto3.client('s3').get_object(Bucket=bucket, Key=f'{prefix}/a')['Body'].read()\n"
+        "pathlib.Path('seen').write_bytes(body)\n"
+        "assert os.environ['LAKEGATE_COMMIT'] == prefix\n"
+        "sys.exit(7)\n"
+    )
+    shell("run", "--pin", "train-1", "--", sys.executable, "job.py", status=7)
+    assert (folder / "seen").read_bytes() == b"one"
+    shell("run", "--", "no-such-program", status=1)
+    assert "can't be run" in shell.errors
+    assert shell("pin", "--check").startswith("current")
+    assert commit in (folder / "lakegate.lock").read_text()
