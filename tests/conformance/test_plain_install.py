@@ -23,6 +23,7 @@ sys.meta_path.insert(0, Blocker())
 """
 
 _WORK = """
+import fsspec
 import lakegate
 from lakegate.errors import MergeConflict
 from lakegate.model import CommitRequest, ExportRequest
@@ -41,6 +42,9 @@ with lakegate.connect(url, access_key_id=key, secret_access_key=secret) as lake:
         print([conflict.path for conflict in error.conflicts])
     print(repo.open("exp", "a").read(), repo.verify("main").ok, repo.tables("main").items)
     repo.export(ExportRequest("exp", folder))
+    files = fsspec.filesystem("lakegate", lake=lake)
+    files.pipe("plain-install/exp/b", b"2")
+    print(files.ls("plain-install/exp", detail=False))
 print(sorted(BLOCKED & {name.partition(".")[0] for name in sys.modules}))
 """
 
@@ -56,7 +60,7 @@ def test_a_lake_behind_a_server_needs_none_of_them(
 ) -> None:
     folder = tmp_path_factory.mktemp("exported")
     said = run(_WORK, server_url, server_key.access_key_id, server_key.secret, str(folder))
-    assert said.splitlines() == ["['a']", "b'exp' True ()", "[]"]
+    assert said.splitlines() == ["['a']", "b'exp' True ()", "['plain-install/exp/a', 'plain-install/exp/b']", "[]"]
     assert (folder / "a").read_bytes() == b"exp"
 
 
