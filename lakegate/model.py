@@ -623,7 +623,12 @@ class TableDiff:
 
 @dataclass(frozen=True, slots=True)
 class TableHistoryItem:
-    """One Delta version (or, for a Parquet dataset, one change) and the commit that brought it onto the ref."""
+    """One Delta version (or, for a Parquet dataset, one change) and the commit that brought it onto the ref.
+
+    Where that was a merge, `merged_from` is the ref that it merged (as it was named then), and `origin` the commit that
+    first held the version there, with its `origin_version` (another than `version` where the merge replayed it) and
+    `origin_committer`; None where the source's history is not known any more.
+    """
 
     version: int | None
     timestamp: int
@@ -632,6 +637,10 @@ class TableHistoryItem:
     commit: CommitId | None
     committer: str | None
     message: str | None
+    merged_from: str | None = None
+    origin: CommitId | None = None
+    origin_version: int | None = None
+    origin_committer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

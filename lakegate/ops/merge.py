@@ -15,6 +15,7 @@ from lakegate.ops.diff import base_of
 from lakegate.ops.table_merge import Sides
 from lakegate.ops.table_replay import Replaying
 from lakegate.ops.threeway import Plan, Settlement, plan_three_way
+from lakegate.tables.history import MERGE_COMMIT, MERGE_SOURCE
 
 _TRIES = 20
 
@@ -43,7 +44,7 @@ def merge(ctx: RepositoryContext, source: str, destination: str, request: MergeR
                 parents,
                 request.message or f"Merge {source} into {destination}",
                 f"merge of {source}",
-                request.metadata,
+                {**request.metadata, MERGE_SOURCE: source, MERGE_COMMIT: theirs},
                 drop=state.sealed,
                 clean=True,
                 touched=plan.touched,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 from lakegate import graph, tree
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, NotFound
-from lakegate.format.kinds import TABLES
+from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.ids import CommitId
-from lakegate.model import Commit, Manifest, TableFormat, TableHistoryItem, TableVersion
+from lakegate.model import Commit, Entry, Manifest, TableFormat, TableHistoryItem, TableVersion
+from lakegate.tables.delta.log import commit_path
 from lakegate.tables.file_counts import file_counts
 from lakegate.tables.operations import new_versions, read_logged
 
 CREATED, CHANGED, DROPPED = "CREATED", "CHANGED", "DROPPED"
+MERGE_SOURCE, MERGE_COMMIT = "lakegate.merge.source", "lakegate.merge.commit"
+"""Metadata of a merge's commit: the ref that it merged, as it was named, and the commit that this was."""
 
 
 def history(ctx: RepositoryContext, commit: CommitId, path: str, amount: int = 100) -> tuple[TableHistoryItem, ...]:
@@ -72,10 +76,12 @@ def _brought(
     if new.format is TableFormat.DELTA:
         before = old_manifest.objects_root if old_manifest is not None and old is not None else None
         versions = new_versions(ctx, before, manifest.objects_root, new.path)
+        source = _Source.of(ctx, commit, new.path)
         for number, entry in reversed(versions):
             if new.version is not None and number <= new.version:
                 logged = read_logged(ctx, new.path, number, entry)
-                yield _item(commit, number, logged.timestamp, logged.operation, dict(logged.parameters))
+                item = _item(commit, number, logged.timestamp, logged.operation, dict(logged.parameters))
+                yield item if source is None else source.joined(item, entry, logged.replays)
         if versions:
             return
     counts = file_counts(ctx, old, new)
@@ -86,6 +92,57 @@ def _brought(
         "rows_removed": _count(counts.rows_removed),
     }
     yield _item(commit, new.version, new.timestamp, CHANGED if old is not None else CREATED, parameters)
+
+
+class _Source:
+    """What a merge merged: the ref's name, and the history of the table there, read as far as it is asked for."""
+
+    def __init__(self, ctx: RepositoryContext, merged: Commit, name: str | None, path: str) -> None:
+        self._ctx = ctx
+        self._name = name
+        self._path = path
+        self._root = _manifest(ctx, merged).objects_root
+        self._items = _items(ctx, merged.id, path)
+        self._found: dict[int, TableHistoryItem] = {}
+
+    @classmethod
+    def of(cls, ctx: RepositoryContext, commit: Commit, path: str) -> _Source | None:
+        """The source of a merge; None for another commit, and where the merged commit is gone."""
+        merged = commit.parents[1] if len(commit.parents) > 1 else CommitId(commit.metadata.get(MERGE_COMMIT, ""))
+        if not merged:
+            return None
+        try:
+            return cls(ctx, ctx.manifests.read_commit(merged), commit.metadata.get(MERGE_SOURCE), path)
+        except NotFound:
+            return None
+
+    def joined(self, item: TableHistoryItem, entry: Entry, replays: int | None) -> TableHistoryItem:
+        """An item of the merge with what the source's history says of the version."""
+        assert item.version is not None
+        there = tree.get(self._ctx.manifests.nodes, OBJECTS, self._root, commit_path(self._path, item.version))
+        taken = there is not None and there.same_content(entry)
+        version = item.version if taken else replays
+        first = self._of_version(version) if version is not None else None
+        if first is None:
+            return item
+        return replace(
+            item,
+            merged_from=self._name,
+            origin=first.origin or first.commit,
+            origin_version=first.origin_version if first.origin is not None else first.version,
+            origin_committer=first.origin_committer if first.origin is not None else first.committer,
+        )
+
+    def _of_version(self, version: int) -> TableHistoryItem | None:
+        while version not in self._found:
+            item = next(self._items, None)
+            if item is None or (item.version is not None and item.version < version):
+                if item is not None and item.version is not None:
+                    self._found.setdefault(item.version, item)
+                return None
+            if item.version is not None:
+                self._found.setdefault(item.version, item)
+        return self._found[version]
 
 
 def _item(

@@ -22,12 +22,14 @@ _NO_COMMIT = CommitId("")
 
 @dataclass(frozen=True, slots=True)
 class LoggedVersion:
-    """One version of a log: its operation as its writer named it (UNKNOWN where it did not), and its time in ms."""
+    """One version of a log: its operation as its writer named it (UNKNOWN where it did not), and its time in ms.
+    `replays` is the version of a merge's source that it repeats, where it does."""
 
     version: int
     operation: str
     parameters: Mapping[str, str]
     timestamp: int
+    replays: int | None = None
 
     @property
     def words(self) -> str:
@@ -54,6 +56,7 @@ def read_logged(ctx: RepositoryContext, table: str, version: int, entry: Entry) 
         str(info.get("operation") or UNKNOWN),
         {str(key): _text(value) for key, value in parameters.items()} if isinstance(parameters, dict) else {},
         stamp,
+        _replays(info.get("lakegate")),
     )
 
 
@@ -75,6 +78,11 @@ def new_versions(ctx: RepositoryContext, before: NodeId | None, after: NodeId, t
         if place is not None and place[0] == table:
             found.append((place[1], entry))
     return found
+
+
+def _replays(told: Any) -> int | None:
+    version = told.get("sourceVersion") if isinstance(told, dict) and told.get("operation") == "merge" else None
+    return version if isinstance(version, int) else None
 
 
 def _text(value: Any) -> str:

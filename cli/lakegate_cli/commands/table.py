@@ -103,12 +103,13 @@ def history(context: typer.Context, table: _Table, amount: Amount = 20) -> None:
             time_of(item.timestamp),
             item.operation,
             short(item.commit or ""),
-            item.committer or "",
+            item.origin_committer or item.committer or "",
+            item.merged_from or "",
             item.message or "",
         )
         for item in items
     ]
-    show_table(("version", "written (UTC)", "operation", "commit", "by", "message"), rows)
+    show_table(("version", "written (UTC)", "operation", "commit", "by", "merged from", "message"), rows)
 
 
 @app.command("diff", help="Show how tables differ between two commits.")

@@ -123,6 +123,10 @@ def history_item_to_json(item: TableHistoryItem) -> Json:
         "commit_id": item.commit,
         "committer": item.committer,
         "message": item.message,
+        "merged_from": item.merged_from,
+        "origin_commit_id": item.origin,
+        "origin_version": item.origin_version,
+        "origin_committer": item.origin_committer,
     }
 
 
@@ -135,6 +139,10 @@ def history_item_from_json(body: Json) -> TableHistoryItem:
         None if body["commit_id"] is None else CommitId(body["commit_id"]),
         body["committer"],
         body["message"],
+        body["merged_from"],
+        None if body["origin_commit_id"] is None else CommitId(body["origin_commit_id"]),
+        body["origin_version"],
+        body["origin_committer"],
     )
 
 

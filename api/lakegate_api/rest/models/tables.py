@@ -73,6 +73,10 @@ class TableHistoryItem(Answer):
     commit_id: str | None
     committer: str | None
     message: str | None
+    merged_from: str | None
+    origin_commit_id: str | None
+    origin_version: int | None
+    origin_committer: str | None
 
 
 class TableHistory(Answer):
