@@ -72,7 +72,13 @@ class ChangeRequests(RefRequests):
             "allow_empty": request.allow_empty,
             "dry_run": request.dry_run,
             "resolutions": [
-                {"path": resolution.path, "take": resolution.take.value, "key": resolution.key}
+                {
+                    "path": resolution.path,
+                    "take": resolution.take.value,
+                    "key": resolution.key,
+                    "prefer": None if resolution.prefer is None else resolution.prefer.value,
+                    "newest": resolution.newest,
+                }
                 for resolution in request.resolutions
             ],
             "isolation": request.isolation.value,

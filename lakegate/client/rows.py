@@ -3,35 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NoReturn
+from contextlib import ExitStack
 
-from lakegate.client.requests import Requests
-from lakegate.errors import NotOffered
-from lakegate.model import PartitionDiff, Resolution, RowDiff, RowDiffRequest, RowFormat, TableProfile
+from lakegate.client import names
+from lakegate.client.http import Query, Sent
+from lakegate.client.requests import Requests, results
+from lakegate.client.wire import rows
+from lakegate.model import (
+    PartitionDiff,
+    Resolution,
+    RowDiff,
+    RowDiffRequest,
+    RowFormat,
+    TableProfile,
+    page_amount,
+)
 
 
 class RowRequests(Requests):
     """The methods of `lakegate.interface.Repository` for rows."""
 
     def table_partitions(self, left: str, right: str, path: str, amount: int = 1000) -> tuple[PartitionDiff, ...]:
-        _not_offered()
+        amount = page_amount(amount)
+        query = {"table": names.table(path), "amount": max(1, amount)}
+        route = (*_between(left, right), "partitions")
+        return self.get(route, lambda body: results(body, rows.partition_diff_from_json), query)[:amount]
 
     def table_profile(self, left: str, right: str, path: str) -> TableProfile:
-        _not_offered()
+        return self.get((*_between(left, right), "profile"), rows.profile_from_json, {"table": names.table(path)})
 
     def row_diff(self, left: str, right: str, request: RowDiffRequest) -> RowDiff:
-        _not_offered()
+        query = {**_asked(request), "limit": request.limit}
+        return self.get((*_between(left, right), "rows"), rows.row_diff_from_json, query)
 
     def row_diff_file(self, left: str, right: str, request: RowDiffRequest, form: RowFormat) -> Iterator[bytes]:
-        _not_offered()
+        return self._file((*_between(left, right), "rows", "file"), {**_asked(request), "format": form.value})
 
     def row_conflicts_file(
         self, source: str, destination: str, resolution: Resolution, form: RowFormat
     ) -> Iterator[bytes]:
-        _not_offered()
+        query = {"table": names.table(resolution.path), "key": list(resolution.key), "format": form.value}
+        if resolution.prefer is not None:
+            query["prefer"] = resolution.prefer.value
+        if resolution.newest is not None:
+            query["newest"] = resolution.newest
+        return self._file(("refs", names.ref(source), "merge", names.branch(destination), "rows"), query)
+
+    def _file(self, route: tuple[str, ...], query: Query) -> Iterator[bytes]:
+        """Asks for a file, and yields it as it comes. A refusal is raised here, before the first bytes."""
+        opened = ExitStack()
+        response = opened.enter_context(self.http.stream("GET", self.path(*route), Sent(query)))
+
+        def pieces() -> Iterator[bytes]:
+            with opened:
+                yield from response.iter_bytes()
+
+        return pieces()
 
 
-def _not_offered() -> NoReturn:
-    raise NotOffered(
-        "Comparing rows is not offered over HTTP.", hint="Open the lake's folder, or read both refs by the S3 gateway."
-    )
+def _between(left: str, right: str) -> tuple[str, str, str, str]:
+    return "refs", names.ref(left), "diff", names.ref(right)
+
+
+def _asked(request: RowDiffRequest) -> dict[str, object]:
+    return {"table": names.table(request.table), "key": list(request.key)}

@@ -12,6 +12,7 @@ from lakegate.testing.contract_merge import MergeContract
 from lakegate.testing.contract_objects import ObjectsContract
 from lakegate.testing.contract_pins import PinsContract
 from lakegate.testing.contract_refs import RefsContract
+from lakegate.testing.contract_rows import RowsContract
 from lakegate.testing.contract_tables import TablesContract
 from lakegate.testing.contract_uploads import NoUploadsContract, UploadsContract
 from lakegate.testing.contract_work import fresh_name
@@ -44,6 +45,10 @@ class TestMerge(MergeContract):
 
 
 class TestTables(TablesContract):
+    pass
+
+
+class TestRows(RowsContract):
     pass
 
 

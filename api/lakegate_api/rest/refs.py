@@ -10,7 +10,7 @@ from lakegate.client.wire.nouns import page_to_json
 from lakegate.client.wire.objects import change_to_json
 from lakegate.client.wire.outcomes import merge_to_json, verify_to_json
 from lakegate.errors import ErrorKind, InvalidInput
-from lakegate.model import MergeRequest, Strategy
+from lakegate.model import MergeRequest, Strategy, Take
 from lakegate.model import Resolution as Settled
 from lakegate_api.rest.calls import Call, PathListing, errors
 from lakegate_api.rest.models import changes as models
@@ -85,7 +85,8 @@ def _settled(resolution: models.Resolution) -> Settled:
             "A resolution must name one table or one path.",
             hint="Give table, or path, and take.",
         )
-    return Settled(path, resolution.take, tuple(resolution.key))
+    prefer = None if resolution.prefer is None else Take(resolution.prefer.value)
+    return Settled(path, resolution.take, tuple(resolution.key), prefer, resolution.newest)
 
 
 @router.get(

@@ -14,7 +14,6 @@ from lakegate.client.wire.tables import (
     table_diff_to_json,
     table_to_json,
 )
-from lakegate.errors import NotOffered
 from lakegate_api.rest.calls import DEFAULT_AMOUNT, After, Amount, Call, Listing, bounded, errors
 from lakegate_api.rest.models import tables as models
 
@@ -94,17 +93,3 @@ def diff_tables(
     """Lists how each table differs from left to right: versions, schema, files, rows, bytes."""
     found = call.repository(repository).table_diff(leftRef, rightRef, page.prefix, page.after, page.amount)
     return page_to_json(found, table_diff_to_json)
-
-
-@router.get("/{leftRef}/diff/{rightRef}/rows", operation_id="diffRows", status_code=501, responses=errors(404))
-def diff_rows(
-    call: Call,
-    repository: str,
-    leftRef: str,
-    rightRef: str,
-    table: Annotated[str, Query()],
-    key: Annotated[str | None, Query()] = None,
-    limit: Annotated[int, Query(ge=0, le=1000)] = 100,
-) -> Any:
-    """Not offered yet: row-level differences."""
-    raise NotOffered("Row-level differences are not offered yet.", hint="See the differences of tables.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from lakegate.client.wire.nouns import Json, commit_from_json, commit_to_json
+from lakegate.client.wire.rows import row_conflicts_from_json, row_conflicts_to_json
 from lakegate.ids import CommitId
 from lakegate.model import (
     ChangeCounts,
@@ -47,6 +48,7 @@ def conflict_to_json(conflict: Conflict) -> Json:
         "files": list(conflict.files),
         "partitions": list(conflict.partitions),
         "file_count": conflict.file_count,
+        "rows": None if conflict.rows is None else row_conflicts_to_json(conflict.rows),
     }
 
 
@@ -63,6 +65,7 @@ def conflict_from_json(body: Json) -> Conflict:
         tuple(body["files"]),
         tuple(body["partitions"]),
         body["file_count"],
+        None if body["rows"] is None else row_conflicts_from_json(body["rows"]),
     )
 
 

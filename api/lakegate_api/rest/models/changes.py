@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
@@ -18,13 +19,20 @@ class MergeStrategy(StrEnum):
     DEST_WINS = "dest-wins"
 
 
+class Prefer(StrEnum):
+    SOURCE = "source"
+    DESTINATION = "destination"
+
+
 class Resolution(Ask):
     """How one conflict is settled: names a table's folder or an object's path."""
 
     table: str | None = None
     path: str | None = None
     take: Take
-    key: list[str] = Field(default=[], description="Columns that name a row, where rows are taken.")
+    key: list[str] = Field(default=[], description="Columns that name a row, where rows are taken.", max_length=100)
+    prefer: Prefer | None = Field(default=None, description="Whose row is taken where both sides changed it.")
+    newest: str | None = Field(default=None, description="Or the row with the greater value in this column.")
 
 
 class Merge(Ask):
@@ -52,6 +60,24 @@ class Side(Answer):
     versions: list[int]
 
 
+class RowConflict(Answer):
+    """A row that both sides changed, at base, source and destination; null where there is none."""
+
+    key: list[Any]
+    base: list[Any] | None
+    source: list[Any] | None
+    destination: list[Any] | None
+
+
+class RowConflicts(Answer):
+    """The count of all rows in conflict, and the first of them. Values stand in the order of `columns`."""
+
+    key: list[str]
+    columns: list[str]
+    count: int
+    first: list[RowConflict]
+
+
 class Conflict(Answer):
     type: str
     path: str
@@ -64,6 +90,7 @@ class Conflict(Answer):
     files: list[str]
     partitions: list[str]
     file_count: int
+    rows: RowConflicts | None
 
 
 class ReplayedVersion(Answer):
