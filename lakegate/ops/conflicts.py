@@ -41,6 +41,18 @@ def partition_conflict(table: str, folder: str) -> Conflict:
     )
 
 
+def schema_conflict(table: str, clashes: tuple[str, ...]) -> Conflict:
+    """Both sides changed a Parquet dataset, and files of both have no common schema."""
+    return Conflict(
+        ConflictKind.SCHEMA_INCOMPATIBLE,
+        table,
+        f"Both sides changed the Parquet dataset {table!r}, and types of columns don't go together: "
+        f"{'; '.join(clashes)}.",
+        table=table,
+        hint=_take_hint(table),
+    )
+
+
 def delta_conflict(
     ctx: RepositoryContext,
     path: str,

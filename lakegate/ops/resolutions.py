@@ -23,6 +23,11 @@ class Resolutions:
             self._used.add(path)
         return found
 
+    def by_rows(self, path: str) -> Resolution | None:
+        """The resolution that asks for this table's rows to be merged by key."""
+        found = self._given.get(path)
+        return self.named(path) if found is not None and found.take is Take.ROWS else None
+
     def take(self, path: str) -> Take | None:
         """How a conflict at this path is settled; None: not at all."""
         found = self.named(path)

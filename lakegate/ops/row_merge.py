@@ -7,15 +7,15 @@ Only files that hold rows to be replaced or removed are written again; new rows 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 from lakegate.context import RepositoryContext
 from lakegate.engine.frame import View
 from lakegate.engine.row_merge import Partition, Rewrite, RowMerge, merge_rows
-from lakegate.engine.three_way import Versions, three_way_frame
-from lakegate.errors import NotOffered
+from lakegate.engine.three_way import Versions, incompatible, three_way_frame
+from lakegate.errors import ErrorKind, Refused
 from lakegate.ids import CommitId, NodeId, new_id
 from lakegate.model import (
     Conflict,
@@ -27,15 +27,38 @@ from lakegate.model import (
     TableFormat,
     TableVersion,
 )
-from lakegate.ops.objects import store_pieces
+from lakegate.ops.objects import store_bytes, store_pieces
 from lakegate.snapshot import Snapshot
 from lakegate.tables.data_writer import DataFileWriter, partition_text
+from lakegate.tables.delta.next_version import Addition, Draft, Removal, next_version
 from lakegate.tables.parquet import HIVE_NULL
 from lakegate.tables.scan import TableLayout
 
 Change = tuple[str, Entry | None]
 
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
+# Features whose rules for writers are kept by rewriting files whole, with rows that were right on one of the sides.
+_WRITTEN_FEATURES = frozenset(
+    {
+        "allowColumnDefaults",
+        "appendOnly",
+        "changeDataFeed",
+        "checkConstraints",
+        "columnMapping",
+        "deletionVectors",
+        "domainMetadata",
+        "generatedColumns",
+        "identityColumns",
+        "inCommitTimestamp",
+        "invariants",
+        "rowTracking",
+        "timestampNtz",
+        "typeWidening",
+        "typeWidening-preview",
+        "v2Checkpoint",
+        "vacuumProtocolCheck",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +104,19 @@ def merge_table_rows(
         if merge.conflicts:
             return MergedRows(merge.rows_added, merge.rows_removed, conflict=_conflict(sides, resolution, merge))
         head = sides.destination.version
-        if head.format is TableFormat.DELTA:
-            raise NotOffered(
-                f"Merging rows of the Delta table {head.path!r} is not offered yet.",
-                hint="Take the source or the destination.",
-            )
+        is_delta = head.format is TableFormat.DELTA
+        if is_delta:
+            _require_writable(head, removes=merge.rows_removed > 0)
+        after = head.version + 1 if is_delta and head.version is not None and merge.taken else head.version
         if dry_run or not merge.taken:
-            return MergedRows(merge.rows_added, merge.rows_removed)
+            return MergedRows(merge.rows_added, merge.rows_removed, after)
         writing = _Writing(ctx, head, TableLayout.of(head))
         for rewrite in merge.rewrites():
             writing.rewrite(rewrite)
+        if is_delta:
+            writing.log(resolution.key, sides.source.version)
         changes = tuple(sorted(writing.changes.items()))
-        return MergedRows(merge.rows_added, merge.rows_removed, changes=changes, bytes_added=writing.bytes)
+        return MergedRows(merge.rows_added, merge.rows_removed, after, changes, bytes_added=writing.bytes)
     finally:
         merge.close()
 
@@ -126,6 +150,27 @@ def _conflict(sides: RowMergeSides, resolution: Resolution, merge: RowMerge) -> 
     )
 
 
+def _require_writable(table: TableVersion, *, removes: bool) -> None:
+    protocol = table.protocol
+    features = {*protocol.reader_features, *protocol.writer_features} if protocol is not None else set[str]()
+    unknown = sorted(features - _WRITTEN_FEATURES)
+    if unknown:
+        raise incompatible(table.path, f"writing rows is not offered for tables with {', '.join(unknown)}")
+    for name, what in (
+        ("delta.enableRowTracking", "row tracking: rows that are written again would lose their ids"),
+        ("delta.enableChangeDataFeed", "a change data feed: rows that are written again would stand in it as changed"),
+    ):
+        if table.properties.get(name, "").lower() == "true" and removes:
+            raise incompatible(table.path, f"writing rows is not offered for tables with {what}")
+    if table.properties.get("delta.appendOnly", "").lower() == "true" and removes:
+        raise Refused(
+            ErrorKind.DELTA_APPEND_ONLY,
+            f"The Delta table {table.path!r} is append-only, and the merge would change or remove rows of it.",
+            hint="Set the table property delta.appendOnly to false first.",
+            details={"table": table.path},
+        )
+
+
 class _Writing:
     """Writes the files of one merge, and collects what changes in the destination's tree."""
 
@@ -134,6 +179,8 @@ class _Writing:
         self._head = head
         self._layout = layout
         self._parts = [part for part in layout.schema.fields if part.name in layout.partitions]
+        self._adds: list[Addition] = []
+        self._removes: list[Removal] = []
         self.changes: dict[str, Entry | None] = {}
         self.bytes = 0
 
@@ -141,10 +188,22 @@ class _Writing:
         """Writes the rows of one partition; its old files go."""
         values = self._values(rewrite.values)
         for file in rewrite.files:
+            self._removes.append(Removal(file.path))
             if self._head.format is TableFormat.PARQUET:
                 self.changes[f"{self._head.path}/{file.path}"] = None
         path = f"{self._folder(rewrite, values)}part-{new_id()}.snappy.parquet"
         self._write(path, values, rewrite.rows)
+
+    def log(self, key: tuple[str, ...], source: TableVersion) -> None:
+        """Writes the Delta version that holds all of it."""
+        info: Mapping[str, Any] = {
+            "operation": "MERGE",
+            "operationParameters": {"key": ",".join(key), "source": f"version {source.version} of another branch"},
+            "isBlindAppend": False,
+        }
+        draft = Draft(info, adds=tuple(self._adds), removes=tuple(self._removes))
+        commit = next_version(self._ctx, self._head, draft, self._ctx.clock())
+        self.changes[commit.path] = replace(store_bytes(self._ctx, commit.path, commit.body), mtime=commit.timestamp)
 
     def _write(self, relative: str, values: Mapping[str, str | None], rows: Iterator[Any]) -> None:
         first = next(rows, None)
@@ -164,6 +223,16 @@ class _Writing:
         entry = store_pieces(self._ctx, path, pieces())
         self.changes[path] = entry
         self.bytes += entry.size
+        if self._head.format is TableFormat.DELTA:
+            action = {
+                "path": quote(relative, safe="/=-_.~"),
+                "partitionValues": dict(values),
+                "size": entry.size,
+                "modificationTime": entry.mtime,
+                "dataChange": True,
+                "stats": writer.stats,
+            }
+            self._adds.append(Addition.of(action))
 
     def _values(self, typed: Partition) -> dict[str, str | None]:
         return {

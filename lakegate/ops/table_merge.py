@@ -7,29 +7,40 @@ from dataclasses import dataclass
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
-from lakegate.errors import NotOffered
+from lakegate.engine.three_way import incompatible
 from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.model import (
     ChangeKind,
     Conflict,
     Entry,
     Manifest,
+    Resolution,
     TableChange,
     TableFormat,
     TableOutcome,
     TableVersion,
     Take,
 )
-from lakegate.ops.conflicts import delta_conflict, object_conflict, partition_conflict, replay_conflict
+from lakegate.ops.conflicts import (
+    delta_conflict,
+    object_conflict,
+    partition_conflict,
+    replay_conflict,
+    schema_conflict,
+)
 from lakegate.ops.diff import changes
 from lakegate.ops.forward import Heads, forward_table
 from lakegate.ops.placement import Placement, in_log, is_delta, same_version
 from lakegate.ops.resolutions import Resolutions
+from lakegate.ops.row_merge import RowMergeSides, TableInTree, merge_table_rows
 from lakegate.ops.table_replay import Replayed, Replaying, replay_table
 from lakegate.tables.delta.log import is_log_commit
 from lakegate.tables.delta.merge.plan import Three
 from lakegate.tables.delta.merge.transactions import TableAt
 from lakegate.tables.file_counts import FileCounts, file_counts
+from lakegate.tables.parquet import SCHEMA_CLASHES
+from lakegate.tables.schema import parse_schema
+from lakegate.tables.unify import unify
 
 Change = tuple[str, Entry | None]
 
@@ -98,7 +109,7 @@ class TableMerge:
             if is_delta(base, source, destination):
                 decisions.append(self._delta(triple.path, base, source, destination))
             elif not same_version(base, destination):
-                decisions += self._partitions(triple.path)
+                decisions += self._dataset(triple.path, base, source, destination)
         yield from sorted(decisions, key=lambda decision: decision.folder + "/")
 
     # -- Delta tables -------------------------------------------------------------------------------------------------
@@ -106,6 +117,9 @@ class TableMerge:
     def _delta(
         self, path: str, base: TableVersion | None, source: TableVersion | None, destination: TableVersion | None
     ) -> Decision:
+        by_rows = self._resolutions.by_rows(path)
+        if by_rows is not None:
+            return self._rows(by_rows, base, source, destination)
         asked = self._resolutions.named(path)
         if asked is not None:
             return self._settled(path, asked.take, source, destination)
@@ -137,9 +151,42 @@ class TableMerge:
                 before = destination.version if destination is not None else None
                 return Decision(path, iter(()), TableChange(path, TableOutcome.KEPT_DESTINATION, before, before))
             case Take.ROWS:
-                raise NotOffered(
-                    f"Merging {path!r} by rows is not offered yet.", hint="Take the source or the destination."
-                )
+                raise AssertionError("unreachable: a resolution by rows is asked for first")
+
+    def _rows(
+        self,
+        asked: Resolution,
+        base: TableVersion | None,
+        source: TableVersion | None,
+        destination: TableVersion | None,
+    ) -> Decision:
+        """Merges the table's rows by key, as the user asked for."""
+        path = asked.path.rstrip("/")
+        if source is None or destination is None:
+            raise incompatible(path, "one side has no such table")
+        merged = merge_table_rows(
+            self._ctx,
+            RowMergeSides(
+                TableInTree(self._sides.base.objects_root, base) if base is not None else None,
+                TableInTree(self._sides.source.objects_root, source),
+                TableInTree(self._sides.destination.objects_root, destination),
+            ),
+            asked,
+            dry_run=self._dry_run,
+        )
+        before = destination.version
+        if merged.conflict is not None:
+            return Decision(path, iter(()), TableChange(path, TableOutcome.CONFLICT, before), (merged.conflict,))
+        report = TableChange(
+            path,
+            TableOutcome.MERGED_ROWS,
+            before,
+            merged.version,
+            merged.rows_added,
+            merged.rows_removed,
+            f"by the key {', '.join(asked.key)}",
+        )
+        return Decision(path, iter(merged.changes), report)
 
     def _three(
         self, base: TableVersion | None, source: TableVersion | None, destination: TableVersion | None
@@ -270,6 +317,37 @@ class TableMerge:
 
     # -- Parquet datasets ---------------------------------------------------------------------------------------------
 
+    def _dataset(
+        self, path: str, base: TableVersion | None, source: TableVersion | None, destination: TableVersion | None
+    ) -> Iterator[Decision]:
+        by_rows = self._resolutions.by_rows(path)
+        if by_rows is not None:
+            yield self._rows(by_rows, base, source, destination)
+            return
+        clashes = _new_clashes(source, destination)
+        if not clashes:
+            yield from self._partitions(path)
+            return
+        take = self._resolutions.take(path)
+        if take is None:
+            yield Decision(path, iter(()), TableChange(path, TableOutcome.CONFLICT), (schema_conflict(path, clashes),))
+        elif take is Take.SOURCE:
+            yield Decision(path, self._whole(path), TableChange(path, TableOutcome.TAKEN_SOURCE))
+        else:
+            yield Decision(path, iter(()), TableChange(path, TableOutcome.KEPT_DESTINATION))
+
+    def _whole(self, table: str) -> Iterator[Change]:
+        """Makes the objects of a dataset the source's exactly: beside files of the other side they are no table."""
+        for change in tree.diff(
+            self._ctx.manifests.nodes,
+            OBJECTS,
+            self._sides.destination.objects_root,
+            self._sides.source.objects_root,
+            prefix=table + "/",
+        ):
+            if self.placement.table_of(change.path) == table:
+                yield change.path, change.right
+
     def _partitions(self, table: str) -> Iterator[Decision]:
         ours = self._replaced(table, self._sides.source)
         for folder in sorted(ours & self._replaced(table, self._sides.destination)) if ours else ():
@@ -298,3 +376,12 @@ class TableMerge:
         ):
             if change.path.rpartition("/")[0] == folder:
                 yield change.path, change.right
+
+
+def _new_clashes(source: TableVersion | None, destination: TableVersion | None) -> tuple[str, ...]:
+    """The columns of two datasets whose types don't go together, where each side alone is sound."""
+    if source is None or destination is None or source.schema == destination.schema:
+        return ()
+    if SCHEMA_CLASHES in source.properties or SCHEMA_CLASHES in destination.properties:
+        return ()
+    return unify((parse_schema(source.schema), parse_schema(destination.schema)))[1]

@@ -56,8 +56,8 @@ class _Tally:
 def plan_three_way(ctx: RepositoryContext, sides: Sides, settlement: Settlement) -> Plan:
     """Plans, and (no dry run, no conflict) writes, the destination's tree with the source's changes.
 
-    Reads only nodes that differ. Raises NotOffered for a resolution by rows, InvalidInput for a resolution that
-    settles nothing.
+    Reads only nodes that differ. Raises InvalidInput for a resolution that settles nothing, and what a merge of rows by
+    key raises.
     """
     choices = Resolutions(settlement.resolutions, settlement.strategy)
     tally = _Tally()

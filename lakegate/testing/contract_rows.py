@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from lakegate.errors import ErrorKind, MergeConflict
+from lakegate.errors import ErrorKind, InvalidInput, MergeConflict, NotFound, Refused
 from lakegate.interface import Repository
 from lakegate.model import (
     ColumnStatistics,
@@ -50,17 +50,18 @@ class RowsContract:
         assert diff.left.rows == 3
         lines = b"".join(repo.row_diff_file(left, right, _BY_ID, RowFormat.JSONL)).splitlines()
         assert [json.loads(line)["_change"] for line in lines] == ["removed", "updated_from", "updated_to", "added"]
-        refused(
-            lambda: repo.row_diff_file(left, right, RowDiffRequest("t", ("no",)), RowFormat.CSV),
-            ErrorKind.KEY_NOT_FOUND,
-        )
-        refused(lambda: repo.row_diff(left, right, RowDiffRequest("none")), ErrorKind.TABLE_NOT_FOUND)
+        with refused(InvalidInput, ErrorKind.KEY_NOT_FOUND):
+            repo.row_diff_file(left, right, RowDiffRequest("t", ("no",)), RowFormat.CSV)
+        with refused(NotFound, ErrorKind.TABLE_NOT_FOUND):
+            repo.row_diff(left, right, RowDiffRequest("none"))
 
     def test_a_key_that_is_not_unique(self, repo: Repository) -> None:
         left = _commit(repo, "main", id=[1])
         right = _commit(repo, "main", id=[1, 1])
-        error = refused(lambda: repo.row_diff(left, right, _BY_ID), ErrorKind.KEY_NOT_UNIQUE)
-        assert error.details["first"] == [[1]]
+        with pytest.raises(Refused) as caught:
+            repo.row_diff(left, right, _BY_ID)
+        assert caught.value.kind is ErrorKind.KEY_NOT_UNIQUE
+        assert caught.value.details["first"] == [[1]]
 
     def test_profile_and_partitions(self, repo: Repository) -> None:
         left = _commit(repo, "main", x=[1.0, None])

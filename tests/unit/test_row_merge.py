@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,28 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
 from lakegate import tree
-from lakegate.errors import ErrorKind, LakegateError
+from lakegate.errors import ErrorKind, LakegateError, MergeConflict, Refused
 from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.ids import CommitId
-from lakegate.model import CommitRequest, Resolution, RowConflict, RowFormat, TableVersion, Take
+from lakegate.model import (
+    CommitRequest,
+    ConflictKind,
+    MergeRequest,
+    Resolution,
+    RowConflict,
+    RowFormat,
+    TableVersion,
+    Take,
+)
 from lakegate.ops.row_merge import MergedRows, RowMergeSides, TableInTree, merge_table_rows
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
 from lakegate.snapshot import Snapshot
 from lakegate.tables.detect import detect
 from lakegate.tables.reader import batches
-from lakegate.testing.table_files import parquet_bytes
+from lakegate.testing.table_files import parquet_bytes, put_folder
 
 
 @pytest.fixture
@@ -139,6 +150,66 @@ def test_rows_that_both_changed_are_conflicts_until_they_are_settled(repo: Embed
     assert table["id"].to_pylist() == [1, 1, 1, 3, 3, 4, 4, 4, 5, 5]
 
 
+def test_a_delta_table_gets_a_version_that_clients_read(repo: EmbeddedRepository, tmp_path: Path) -> None:
+    folders = {name: tmp_path / name for name in ("base", "exp", "main")}
+
+    def orders(ids: list[int], day: str) -> pa.Table:
+        amounts = pa.array([float(i) for i in ids], pa.float64())
+        return pa.table({"day": [day] * len(ids), "id": pa.array(ids, pa.int64()), "amount": amounts})
+
+    for folder in folders.values():
+        if folder.name == "base":
+            write_deltalake(folder, orders([1, 2, 3], "2026-01-01"), partition_by=["day"])
+            write_deltalake(folder, orders([4, 5, 6], "2026-01-02"), partition_by=["day"], mode="append")
+        else:
+            shutil.copytree(folders["base"], folder)
+    put_folder(repo, "main", folders["base"], "t")
+    base = str(repo.commit("main", CommitRequest("base")).id)
+    repo.create_branch("exp", "main")
+    source = DeltaTable(folders["exp"])
+    source.update(updates={"amount": "amount + 100"}, predicate="id = 1")
+    source.delete("id = 5")
+    write_deltalake(folders["exp"], orders([7], "2026 odd/day"), partition_by=["day"], mode="append")
+    destination = DeltaTable(folders["main"])
+    destination.update(updates={"amount": "amount + 1000"}, predicate="id = 2")
+    destination.update(updates={"amount": "amount + 1000"}, predicate="id = 6")
+    for branch in ("exp", "main"):
+        put_folder(repo, branch, folders[branch], "t")
+        repo.commit(branch, CommitRequest("change"))
+    before = at(repo, "main")
+    assert before is not None
+    found = merged(repo, (base, "exp", "main"), ID)
+    assert (found.rows_added, found.rows_removed, found.version) == (2, 2, 4)
+    view, table = applied(repo, "main", found)
+    assert (table.version, table.rows) == (4, 6)
+    out = tmp_path / "out"
+    for entry in view.iterate("t/"):
+        target = out / entry.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        store, key = repo.ctx.addresses.locate(entry.address)
+        target.write_bytes(store.get_range(key, 0, entry.size))
+    read = DeltaTable(out / "t")
+    assert read.version() == 4
+    rows = sorted(read.to_pyarrow_table().to_pylist(), key=lambda row: row["id"])
+    assert [(r["id"], r["amount"], r["day"]) for r in rows] == [
+        (1, 101.0, "2026-01-01"),
+        (2, 1002.0, "2026-01-01"),
+        (3, 3.0, "2026-01-01"),
+        (4, 4.0, "2026-01-02"),
+        (6, 1006.0, "2026-01-02"),
+        (7, 7.0, "2026 odd/day"),
+    ]
+    assert read.history(1)[0]["operation"] == "MERGE"
+    actions = pa.table(read.get_add_actions(flatten=True)).to_pylist()
+    for action in actions:
+        inside = [r for r in rows if r["day"] == action["partition.day"]]
+        if action["num_records"] == len(inside):
+            assert (action["min.id"], action["max.id"]) == (min(r["id"] for r in inside), max(r["id"] for r in inside))
+            assert action["null_count.amount"] == 0
+    # Data of the partitions is written again only where rows went.
+    assert sum(1 for path, entry in found.changes if entry is not None and path.endswith(".parquet")) == 3
+
+
 def refusal(repo: EmbeddedRepository, refs: tuple[str, str, str], resolution: Resolution) -> LakegateError:
     with pytest.raises(LakegateError) as caught:
         merged(repo, refs, resolution)
@@ -205,3 +276,28 @@ def test_rows_move_between_partitions(repo: EmbeddedRepository) -> None:
     view, table = applied(repo, third, found)
     assert sorted((r["id"], r["p"]) for r in rows_of(repo, view, table)) == [(1, 1), (2, 2), (3, 2), (9, 3), (10, 3)]
     assert [path for path, entry in found.changes if entry is None] == ["t/p=1/a.parquet"]
+
+
+def test_clashing_columns_of_a_dataset_are_a_conflict_of_the_table(repo: EmbeddedRepository) -> None:
+    dataset(repo, "main", {"a.parquet": {"id": [1]}})
+    repo.create_branch("exp", "main")
+    dataset(repo, "exp", {"b.parquet": {"id": [2], "x": [1]}})
+    dataset(repo, "main", {"c.parquet": {"id": [3], "x": ["text"]}})
+    with pytest.raises(MergeConflict) as caught:
+        repo.merge("exp", "main")
+    (conflict,) = caught.value.conflicts
+    assert (conflict.kind, conflict.path) == (ConflictKind.SCHEMA_INCOMPATIBLE, "t")
+    assert "x: string, long" in conflict.message or "x: long, string" in conflict.message
+    repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.SOURCE),)))
+    assert sorted(row[0] for row in repo.table_preview("main", "t").rows) == [1, 2]
+
+
+def test_rows_of_a_table_that_one_side_dropped_are_refused(repo: EmbeddedRepository) -> None:
+    dataset(repo, "main", {"a.parquet": {"id": [1]}})
+    repo.create_branch("exp", "main")
+    dataset(repo, "exp", {"a.parquet": {"id": [2]}})
+    dataset(repo, "main", {"a.parquet": None})
+    with pytest.raises(Refused) as caught:
+        repo.merge("exp", "main", MergeRequest(resolutions=(ID,)))
+    assert caught.value.kind is ErrorKind.ROWS_INCOMPATIBLE
+    assert repo.tables("main").items == ()
