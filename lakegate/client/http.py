@@ -113,18 +113,18 @@ class Http:
     def send(self, method: str, path: str, sent: Sent = Sent()) -> httpx.Response:
         """Sends a request and returns the answer, read whole. Raises LakegateError."""
         with self.stream(method, path, sent) as response:
-            try:
-                response.read()
-            except httpx.HTTPError as error:
-                raise self._lost(method, path, sent, error) from error
+            response.read()
             return response
 
     @contextmanager
     def stream(self, method: str, path: str, sent: Sent = Sent()) -> Generator[httpx.Response]:
-        """Sends a request and hands out the answer before its body is read. Raises LakegateError."""
+        """Sends a request and hands out the answer before its body is read. Raises LakegateError, also for a connection
+        that is lost while the block reads."""
         response = self._try(method, path, sent)
         try:
             yield response
+        except httpx.HTTPError as error:
+            raise self._lost(method, path, sent, error) from error
         finally:
             response.close()
 

@@ -55,20 +55,27 @@ class HttpReader:
                 for piece in self._range(start, end, size):
                     start += len(piece)
                     yield piece
-            except httpx.HTTPError as error:
+            except _BrokenOff as broken:
                 resumes += 1
                 if resumes > _RESUMES:
                     raise Unavailable(
                         ErrorKind.SERVER_UNAVAILABLE,
                         f"The server at {self._http.url} broke off while {self._entry.path!r} was read.",
                         hint="Try again.",
-                    ) from error
+                    ) from broken.__cause__
 
     def _range(self, start: int, end: int, size: int) -> Iterator[bytes]:
         headers = {"range": f"bytes={start}-{end - 1}", "if-match": f'"{self._entry.etag}"'}
         sent = Sent({"path": self._entry.path}, headers=headers)
         with self._http.stream("GET", self._path, sent) as response:
-            yield from response.iter_raw(size)
+            try:
+                yield from response.iter_raw(size)
+            except httpx.HTTPError as error:
+                raise _BrokenOff from error
+
+
+class _BrokenOff(Exception):
+    """Says that a connection was lost while an object's bytes came: reading goes on where it was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class Script:
         self.replies = replies
         self.requests: list[str] = []
         self.bodies: list[bytes] = []
+        self.ranges: list[str] = []
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -68,9 +69,12 @@ class Script:
             with connection, connection.makefile("rb") as lines:
                 self.requests.append(lines.readline().decode().strip())
                 length = 0
+                self.ranges.append("")
                 while (line := lines.readline()) not in (b"\r\n", b""):
                     if line.lower().startswith(b"content-length:"):
                         length = int(line.split(b":")[1])
+                    if line.lower().startswith(b"range:"):
+                        self.ranges[-1] = line.split(b":")[1].decode().strip()
                 self.bodies.append(lines.read(length))
                 connection.sendall(self.replies.pop(0) if len(self.replies) > 1 else self.replies[0])
 
@@ -166,6 +170,30 @@ def test_a_server_that_is_not_there() -> None:
             with pytest.raises(Unavailable) as caught:
                 call()
             assert caught.value.kind is ErrorKind.SERVER_UNAVAILABLE
+
+
+def test_a_read_that_breaks_off_goes_on_where_it_was() -> None:
+    data = b"0123456789"
+    entry = {
+        "path": "a", "path_type": "object", "physical_address": "file:///x/a", "checksum": "e", "size_bytes": len(data),
+        "mtime_ms": 1, "digest": None, "content_type": "x", "metadata": {}, "headers": {},
+    }  # fmt: skip
+    broken = reply(206, data)
+    with scripted(OK, reply(200, entry), broken[:-6], reply(206, data[4:])) as (lake, server):
+        assert b"".join(lake.repository("sales").open("main", "a").chunks(size=2)) == data
+        assert [found.lower() for found in server.ranges[2:]] == ["bytes=0-9", "bytes=4-9"]
+    with scripted(OK, reply(200, entry), broken[:-10]) as (lake, server):
+        with pytest.raises(Unavailable, match="broke off"):
+            lake.repository("sales").open("main", "a").read()
+        assert len(server.requests) == 6
+
+
+def test_an_answer_that_breaks_off_is_a_lost_one() -> None:
+    whole = reply(201, {"id": "v1", "commit_id": "1"})
+    with scripted(OK, whole[:-4]) as (lake, server):
+        with pytest.raises(OutcomeUnknown):
+            lake.repository("sales").create_tag("v1", "main")
+        assert len(server.requests) == 2
 
 
 # -- answers that are not lakegate's ----------------------------------------------------------------------------------
