@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,12 +13,13 @@ import typer
 from lakegate.client.wire.nouns import page_to_json
 from lakegate.client.wire.objects import change_to_json
 from lakegate.client.wire.outcomes import merge_to_json, rollback_to_json
-from lakegate.errors import ErrorKind, InvalidInput
+from lakegate.errors import ErrorKind, InvalidInput, MergeConflict
 from lakegate.interface import Repository
 from lakegate.model import (
     MAX_PAGE,
     ChangeCounts,
     Conflict,
+    ConflictKind,
     Isolation,
     ListRequest,
     MergeRequest,
@@ -42,10 +46,29 @@ from lakegate_cli.arguments import (
     pairs,
 )
 from lakegate_cli.output import more_of, pages, say, short, show_json, show_table, warn
+from lakegate_cli.rows import (
+    Asked,
+    Key,
+    Limit,
+    Output,
+    Partitions,
+    Profile,
+    Rows,
+    TableOption,
+    key_of,
+    show_asked,
+    show_row_conflicts,
+    write_conflicts,
+)
 from lakegate_cli.session import session
 from lakegate_cli.tables import show_table_changes, show_table_diffs
 
 app = typer.Typer(rich_markup_mode=None)
+
+
+class Prefer(StrEnum):
+    SOURCE = "source"
+    DESTINATION = "destination"
 
 
 @app.command("diff", help="Show what differs between two commits: tables first, then objects that are in no table.")
@@ -58,11 +81,23 @@ def diff(
         bool, typer.Option("--three-dot", help="From the merge base of both: what the right side did")
     ] = False,
     objects: Annotated[bool, typer.Option("--objects", help="List the objects inside tables too")] = False,
+    rows: Rows = False,
+    key: Key = None,
+    profile: Profile = False,
+    partitions: Partitions = False,
+    table: TableOption = "",
+    limit: Limit = 100,
+    output: Output = None,
     after: After = "",
     amount: Amount = 1000,
 ) -> None:
     repository, name = session(context).ref(left)
     other = session(context).same(right, repository)
+    asked = Asked(rows, profile, partitions, table, prefix, key_of(key), limit, output)
+    if asked.is_any:
+        base = repository.merge_base(name, other) if three_dot else None
+        show_asked(repository, name if base is None else base.id, other, asked, session(context).json)
+        return
     if session(context).json:
         page = repository.diff(name, other, ListRequest(prefix, after, min(amount, MAX_PAGE)), three_dot)
         namespace = repository.info.storage_namespace
@@ -93,7 +128,19 @@ def merge(
     meta: Meta = None,
     strategy: Annotated[Strategy | None, typer.Option("--strategy", help="Settles all conflicts")] = None,
     take: Annotated[
-        list[str] | None, typer.Option("--take", help="source:PATH or destination:PATH settles one conflict")
+        list[str] | None,
+        typer.Option("--take", help="source:PATH, destination:PATH or rows:TABLE (with --key) settles one conflict"),
+    ] = None,
+    key: Key = None,
+    prefer: Annotated[
+        Prefer | None, typer.Option("--prefer", help="Whose row is taken where both sides changed it")
+    ] = None,
+    newest: Annotated[
+        str | None, typer.Option("--newest", help="Or the row with the greater value in this column")
+    ] = None,
+    conflicts: Annotated[
+        Path | None,
+        typer.Option("--conflicts", help="Write all rows in conflict to a file: .parquet, .csv or .jsonl"),
     ] = None,
     squash: Annotated[bool, typer.Option("--squash", help="Leave the source out of the parents")] = False,
     isolation: Annotated[
@@ -104,17 +151,18 @@ def merge(
 ) -> None:
     repository, name = session(context).ref(source)
     branch = session(context).same(into, repository) if into else repository.info.default_branch
+    by_rows = _ByRows(key_of(key), None if prefer is None else Take(prefer.value), newest)
+    resolutions = tuple(_resolution(item, by_rows) for item in take or ())
     request = MergeRequest(
-        message or "",
-        pairs(meta),
-        strategy,
-        squash,
-        allow_empty,
-        dry_run,
-        tuple(_resolution(item) for item in take or ()),
-        isolation=isolation,
+        message or "", pairs(meta), strategy, squash, allow_empty, dry_run, resolutions, isolation=isolation
     )
-    outcome = repository.merge(name, branch, request)
+    try:
+        outcome = repository.merge(name, branch, request)
+    except MergeConflict as error:
+        _tell_rows(repository, (name, branch), error.conflicts, resolutions, conflicts)
+        raise
+    if outcome.conflicts:
+        _tell_rows(repository, (name, branch), outcome.conflicts, resolutions, conflicts)
     if session(context).json:
         show_json(merge_to_json(outcome))
     else:
@@ -181,18 +229,51 @@ def _outside(
 def _show_conflicts(conflicts: Sequence[Conflict]) -> None:
     for conflict in conflicts:
         say(f"{conflict.kind.value}: {conflict.message} {conflict.hint}".rstrip())
+        if conflict.rows is not None:
+            show_row_conflicts(conflict.rows)
 
 
 def _counts(changes: ChangeCounts) -> str:
     return f"{changes.added} objects added, {changes.removed} removed, {changes.changed} changed"
 
 
-def _resolution(text: str) -> Resolution:
+@dataclass(frozen=True, slots=True)
+class _ByRows:
+    """How rows are merged, where a table is settled so."""
+
+    key: tuple[str, ...]
+    prefer: Take | None
+    newest: str | None
+
+
+def _resolution(text: str, by_rows: _ByRows) -> Resolution:
     side, colon, path = text.partition(":")
-    if not colon or side not in (Take.SOURCE, Take.DESTINATION):
+    if not colon or side not in tuple(Take):
         raise InvalidInput(
             ErrorKind.INVALID_ARGUMENT,
             f"--take {text!r} is no resolution.",
-            hint="Write source:PATH or destination:PATH.",
+            hint="Write source:PATH, destination:PATH or rows:TABLE.",
         )
-    return Resolution(path, Take(side))
+    if side != Take.ROWS:
+        return Resolution(path, Take(side))
+    if not by_rows.key:
+        raise InvalidInput(
+            ErrorKind.INVALID_ARGUMENT,
+            f"--take {text!r} needs the columns that tell rows apart.",
+            hint="Add --key COLUMN.",
+        )
+    return Resolution(path, Take.ROWS, by_rows.key, by_rows.prefer, by_rows.newest)
+
+
+def _tell_rows(
+    repository: Repository,
+    refs: tuple[str, str],
+    conflicts: Sequence[Conflict],
+    resolutions: Sequence[Resolution],
+    output: Path | None,
+) -> None:
+    """Shows the rows in conflict, or writes all of them."""
+    found = {conflict.path for conflict in conflicts if conflict.kind is ConflictKind.ROW_CHANGED}
+    for asked in resolutions:
+        if output is not None and asked.path.rstrip("/") in found:
+            write_conflicts(repository, refs, asked, output)

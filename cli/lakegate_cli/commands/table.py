@@ -28,6 +28,7 @@ from lakegate_cli.output import (
     time_of,
     warn,
 )
+from lakegate_cli.rows import Asked, Key, Limit, Output, Partitions, Profile, Rows, TableOption, key_of, show_asked
 from lakegate_cli.session import Session, session
 from lakegate_cli.tables import show_table_changes, show_table_diffs, show_tables, version_of
 
@@ -114,10 +115,26 @@ def history(context: typer.Context, table: _Table, amount: Amount = 20) -> None:
 
 @app.command("diff", help="Show how tables differ between two commits.")
 def diff(
-    context: typer.Context, left: Ref, right: OtherRef, prefix: Prefix = "", after: After = "", amount: Amount = 100
+    context: typer.Context,
+    left: Ref,
+    right: OtherRef,
+    prefix: Prefix = "",
+    rows: Rows = False,
+    key: Key = None,
+    profile: Profile = False,
+    partitions: Partitions = False,
+    table: TableOption = "",
+    limit: Limit = 100,
+    output: Output = None,
+    after: After = "",
+    amount: Amount = 100,
 ) -> None:
     repository, name = session(context).ref(left)
     other = session(context).same(right, repository)
+    asked = Asked(rows, profile, partitions, table, prefix, key_of(key), limit, output)
+    if asked.is_any:
+        show_asked(repository, name, other, asked, session(context).json)
+        return
     page = pages(lambda at: repository.table_diff(name, other, prefix, at, min(amount, MAX_PAGE)), amount, after)
     if session(context).json:
         show_json(page_to_json(page, wire.table_diff_to_json))

@@ -1,0 +1,244 @@
+"""How rows of tables that differ, profiles of columns and rows in conflict are shown and written to files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lakegate.client.wire.rows import partition_diff_to_json, profile_to_json, row_diff_to_json
+from lakegate.errors import ErrorKind, InvalidInput
+from lakegate.interface import Repository
+from lakegate.model import (
+    MAX_PAGE,
+    ColumnStatistics,
+    PartitionDiff,
+    Resolution,
+    RowChangeKind,
+    RowConflicts,
+    RowDiff,
+    RowDiffRequest,
+    RowFormat,
+    TableProfile,
+)
+from lakegate_cli.output import number, say, show_json, show_table, size_of, warn
+
+Rows = Annotated[bool, typer.Option("--rows", help="Show the rows of tables that differ")]
+Profile = Annotated[bool, typer.Option("--profile", help="Show the columns of tables before and after")]
+Partitions = Annotated[bool, typer.Option("--partitions", help="Show the partitions of tables that differ")]
+TableOption = Annotated[str, typer.Option("--table", help="Only this table [default: each that differs]")]
+Key = Annotated[
+    list[str] | None, typer.Option("--key", help="A column that tells rows apart; may be repeated, or a,b,c")
+]
+Limit = Annotated[int, typer.Option("--limit", help="Show at most so many rows", min=0, max=MAX_PAGE)]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write all rows to a file: .parquet, .csv or .jsonl")
+]
+
+_MARKS = {RowChangeKind.ADDED: "+", RowChangeKind.REMOVED: "-"}
+_FORMS = {
+    ".parquet": RowFormat.PARQUET,
+    ".csv": RowFormat.CSV,
+    ".jsonl": RowFormat.JSONL,
+    ".ndjson": RowFormat.JSONL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of the tables that differ, beyond their list."""
+
+    rows: bool = False
+    profile: bool = False
+    partitions: bool = False
+    table: str = ""
+    prefix: str = ""
+    key: tuple[str, ...] = ()
+    limit: int = 100
+    output: Path | None = None
+
+    @property
+    def is_any(self) -> bool:
+        """Whether more is asked for than the list."""
+        return self.rows or self.profile or self.partitions or self.output is not None
+
+
+def key_of(given: Sequence[str] | None) -> tuple[str, ...]:
+    """The columns of a key: each option names one, or several between commas."""
+    return tuple(name for item in given or () for name in item.split(",") if name)
+
+
+def form_of(path: Path) -> RowFormat:
+    """The format that a file's name asks for. Raises InvalidInput(INVALID_ARGUMENT)."""
+    form = _FORMS.get(path.suffix.lower())
+    if form is None:
+        raise InvalidInput(
+            ErrorKind.INVALID_ARGUMENT,
+            f"The name {path.name!r} does not say how rows are to be written.",
+            hint="Let it end with .parquet, .csv or .jsonl.",
+        )
+    return form
+
+
+def show_asked(repository: Repository, left: str, right: str, asked: Asked, as_json: bool) -> None:
+    """Shows what is asked of the tables that differ; with an output, writes the rows of one table."""
+    if asked.output is not None:
+        form = form_of(asked.output)
+        table = _only(list(_tables(repository, left, right, asked)))
+        request = RowDiffRequest(table, asked.key)
+        size = write_file(asked.output, repository.row_diff_file(left, right, request, form))
+        if as_json:
+            show_json({"table": table, "file": str(asked.output), "bytes": size})
+        else:
+            say(f"Wrote the rows of {table} that differ to {asked.output} ({size_of(size)}).")
+        return
+    answers: list[dict[str, Any]] = []
+    for table in _tables(repository, left, right, asked):
+        answer: dict[str, Any] = {"table": table}
+        if asked.partitions:
+            parts = repository.table_partitions(left, right, table)
+            answer["partitions"] = [partition_diff_to_json(part) for part in parts]
+            if not as_json:
+                _show_partitions(table, parts)
+        if asked.profile:
+            profile = repository.table_profile(left, right, table)
+            answer["profile"] = profile_to_json(profile)
+            if not as_json:
+                _show_profile(profile)
+        if asked.rows:
+            diff = repository.row_diff(left, right, RowDiffRequest(table, asked.key, asked.limit))
+            answer["rows"] = row_diff_to_json(diff)
+            if not as_json:
+                _show_rows(diff)
+        answers.append(answer)
+    if as_json:
+        show_json({"results": answers})
+
+
+def write_file(path: Path, pieces: Iterable[bytes]) -> int:
+    """Writes a file that appears whole, or not at all; returns its size."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+            size = file.tell()
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return size
+
+
+def write_conflicts(repository: Repository, refs: tuple[str, str], asked: Resolution, output: Path) -> None:
+    """Writes all rows that a merge by key can't settle."""
+    size = write_file(output, repository.row_conflicts_file(*refs, asked, form_of(output)))
+    warn(f"Wrote the rows in conflict of {asked.path} to {output} ({size_of(size)}).")
+
+
+def show_row_conflicts(found: RowConflicts) -> None:
+    """Prints the first rows in conflict: one line each for base, source and destination."""
+    rows = [
+        (side, *(_cell(value) for value in values))
+        for conflict in found.first
+        for side, values in (
+            ("base", conflict.base),
+            ("source", conflict.source),
+            ("destination", conflict.destination),
+        )
+        if values is not None
+    ]
+    show_table(("side", *found.columns), rows)
+    if len(found.first) < found.count:
+        warn(f"These are {len(found.first)} of {found.count:,} rows; --conflicts FILE.parquet writes all.")
+
+
+def _tables(repository: Repository, left: str, right: str, asked: Asked) -> Iterator[str]:
+    if asked.table:
+        yield asked.table.rstrip("/")
+        return
+    after = ""
+    while True:
+        page = repository.table_diff(left, right, asked.prefix, after, MAX_PAGE)
+        yield from (diff.path for diff in page.items)
+        after = page.next_after
+        if not after:
+            return
+
+
+def _only(tables: list[str]) -> str:
+    if len(tables) != 1:
+        raise InvalidInput(
+            ErrorKind.INVALID_ARGUMENT,
+            f"{len(tables)} tables differ, and a file holds the rows of one.",
+            hint="Name it with --table." if tables else "There is nothing to write.",
+        )
+    return tables[0]
+
+
+def _show_rows(diff: RowDiff) -> None:
+    counts = f"{number(diff.added)} rows added, {number(diff.removed)} removed"
+    say(f"{diff.path}: {counts}" + (f", {number(diff.updated)} updated" if diff.key else ""))
+    for line in (*diff.schema_changes, *diff.notes):
+        say(f"  {line}")
+    rows: list[tuple[str, ...]] = []
+    for change in diff.rows:
+        if change.left is not None and change.right is not None:
+            pairs = zip(change.left, change.right, strict=True)
+            rows.append(("~", *(_cell(a) if a == b else f"{_cell(a)} -> {_cell(b)}" for a, b in pairs)))
+        else:
+            times = f" x{change.count}" if change.count > 1 else ""
+            values = change.right if change.left is None else change.left
+            rows.append((_MARKS[change.kind] + times, *(_cell(value) for value in values or ())))
+    show_table(("", *diff.columns), rows)
+    if len(diff.rows) < diff.added + diff.removed + diff.updated:
+        warn("There are more rows: raise --limit, or write all with --output FILE.")
+
+
+def _show_profile(profile: TableProfile) -> None:
+    say(f"{profile.path}: {_count(profile.left_rows)} -> {_count(profile.right_rows)} rows")
+    rows: list[tuple[str, ...]] = []
+    for column in profile.columns:
+        sides = [_statistics(side) for side in (column.left, column.right)]
+        rows.append((column.name, column.type, *(_change(a, b) for a, b in zip(*sides, strict=True))))
+    show_table(("column", "type", "nulls", "distinct (about)", "min", "max", "mean"), rows)
+
+
+def _statistics(found: ColumnStatistics | None) -> tuple[str, ...]:
+    if found is None:
+        return ("",) * 5
+    nulls = number(found.nulls) + (f" (and {found.nans:,} NaN)" if found.nans else "")
+    mean = "" if found.mean is None else f"{found.mean:g}"
+    return (nulls, number(found.distinct), _cell(found.min), _cell(found.max), mean)
+
+
+def _change(left: str, right: str) -> str:
+    return left if left == right else f"{left or '-'} -> {right or '-'}"
+
+
+def _show_partitions(table: str, parts: Sequence[PartitionDiff]) -> None:
+    rows = [
+        (
+            "/".join(f"{name}={'null' if value is None else value}" for name, value in part.values.items()) or table,
+            f"+{number(part.rows_added)} -{number(part.rows_removed)} rows",
+            f"+{part.files_added} -{part.files_removed} files",
+            f"+{size_of(part.bytes_added)} -{size_of(part.bytes_removed)}",
+        )
+        for part in parts
+    ]
+    say(f"{table}: {len(parts)} partitions differ")
+    show_table(("partition", "rows", "files", "size"), rows)
+
+
+def _count(rows: int | None) -> str:
+    return "no" if rows is None else f"{rows:,}"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else str(value)
