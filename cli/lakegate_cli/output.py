@@ -58,6 +58,8 @@ def show_json(body: Any) -> None:
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Prints rows under headings on a terminal, and plain lines of tab-separated values elsewhere."""
+    if not rows:
+        return
     if not sys.stdout.isatty():
         for row in rows:
             sys.stdout.write("\t".join(_one_line(str(value)) for value in row) + "\n")
