@@ -48,13 +48,8 @@ def serving(home: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def server_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("served")
-
-
-@pytest.fixture(scope="session")
-def server_url(server_home: Path) -> Iterator[str]:
-    with serving(server_home) as url:
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("served")) as url:
         yield url
 
 
