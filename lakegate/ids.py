@@ -112,7 +112,7 @@ def _path_fault(text: str) -> str:
         return f"is {size} bytes long, more than {MAX_PATH_BYTES}"
     if text.startswith("/"):
         return "starts with '/'"
-    if any(unicodedata.category(c) == "Cc" for c in text):
+    if not text.isprintable() and any(unicodedata.category(c) == "Cc" for c in text):
         return "holds a control character"
     segments = text.split("/")
     if segments[-1] == "":

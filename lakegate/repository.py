@@ -82,6 +82,7 @@ if TYPE_CHECKING:
 
 DATABASE_FILE = "lake.db"
 
+_REMEMBERED = 4096
 _REMEMBERED_SECONDS = 2.0
 
 
@@ -103,7 +104,7 @@ class EmbeddedLake:
         self._opener = StoreOpener(settings.storage)
         self._runner = JobRunner()
         self._open: dict[RepositoryId, EmbeddedRepository] = {}
-        self._remembered: dict[str, tuple[float, EmbeddedRepository]] = {}
+        self._remembered: dict[tuple[str, str], tuple[float, EmbeddedRepository]] = {}
 
     @classmethod
     def create(
@@ -204,15 +205,17 @@ class EmbeddedLake:
             found = self._open.setdefault(info.id, EmbeddedRepository(self._context(info), self._runner))
         return found
 
-    def remembered(self, name: str) -> EmbeddedRepository:
-        """Opens a repository as `repository` does, and believes for some seconds what the database told of it: another
+    def remembered(self, name: str, actor: str) -> EmbeddedRepository:
+        """Opens a repository in somebody's name, and believes for some seconds what the database told of it: another
         server may have deleted it meanwhile."""
-        known = self._remembered.get(name)
+        known = self._remembered.get((name, actor))
         now = time.monotonic()
         if known is not None and known[0] > now:
             return known[1]
-        found = self.repository(name)
-        self._remembered[name] = now + _REMEMBERED_SECONDS, found
+        found = self.repository(name).acting_as(actor)
+        if len(self._remembered) >= _REMEMBERED:
+            self._remembered.clear()
+        self._remembered[name, actor] = now + _REMEMBERED_SECONDS, found
         return found
 
     def delete_repository(self, name: str, force: bool = False) -> None:
@@ -221,7 +224,7 @@ class EmbeddedLake:
             repository.require_empty()
         self._meta.delete_repository(repository.info.name)
         self._open.pop(repository.info.id, None)
-        self._remembered.pop(name, None)
+        self._remembered.clear()
 
     def _namespace_base(self) -> str:
         base = self._settings.default_namespace_base

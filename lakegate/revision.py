@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from lakegate.errors import ErrorKind, InvalidInput
 
@@ -44,6 +45,7 @@ class Revision:
     steps: tuple[Back | Parent | At, ...] = ()
 
 
+@lru_cache(1024)
 def parse(text: str) -> Revision:
     """Parses a ref expression. Raises InvalidInput(INVALID_REF)."""
     if len(text) > _MAX_LENGTH:

@@ -25,7 +25,13 @@ def objects_root(ctx: RepositoryContext, commit: CommitId) -> NodeId:
 
 def committed(ctx: RepositoryContext, commit: CommitId, path: str) -> Entry | None:
     """Returns a commit's entry at a path."""
-    return tree.get(ctx.manifests.nodes, OBJECTS, objects_root(ctx, commit), path)
+    root = objects_root(ctx, commit)
+    entry = ctx.manifests.entries.get((root, path))
+    if entry is None:
+        entry = tree.get(ctx.manifests.nodes, OBJECTS, root, path)
+        if entry is not None:
+            ctx.manifests.entries.put((root, path), entry)
+    return entry
 
 
 def effective(

@@ -11,11 +11,12 @@ from lakegate.format.documents import CommitFields, ManifestFields
 from lakegate.ids import CommitId, ManifestId, NodeId
 from lakegate.manifests.cache import Cache
 from lakegate.manifests.nodes import StoredNodes
-from lakegate.model import Commit, Manifest, RepositoryInfo
+from lakegate.model import Commit, Entry, Manifest, RepositoryInfo
 from lakegate.objectstore.protocol import ObjectStore
 from lakegate.tree import totals
 
 _DOCUMENTS = 4096
+_ENTRIES = 8192
 _DEFAULT_CACHE_BYTES = 128 << 20
 
 
@@ -23,8 +24,8 @@ class Manifests:
     """Commits, manifests and nodes of the repository in one storage namespace. Thread-safe.
 
     All are immutable and content-addressed: what was read once is served from memory (`cache_bytes` of nodes), and,
-    where `disk_cache` names a folder, from there. Every write is durable when it returns, and writing what is there
-    already is no error.
+    where `disk_cache` names a folder, from there. `entries` keeps objects that were looked up, by root and path. Every
+    write is durable when it returns, and writing what is there already is no error.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Manifests:
         self._store = store
         self._commits: Cache[CommitId, Commit] = Cache(_DOCUMENTS, lambda _: 1)
         self._manifests: Cache[ManifestId, Manifest] = Cache(_DOCUMENTS, lambda _: 1)
+        self.entries: Cache[tuple[NodeId, str], Entry] = Cache(_ENTRIES, lambda _: 1)
         self.nodes = StoredNodes(store, cache_bytes=cache_bytes, disk_cache=disk_cache)
 
     # -- commits ------------------------------------------------------------------------------------------------------

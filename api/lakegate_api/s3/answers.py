@@ -29,10 +29,10 @@ class Answer:
 
 def encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     """Encodes headers for the wire. A line break can't get through."""
-    return [
-        (name.encode("latin-1", "replace"), value.replace("\r", " ").replace("\n", " ").encode("utf-8", "replace"))
-        for name, value in headers.items()
-    ]
+    values = "".join(headers.values())
+    if "\n" in values or "\r" in values:
+        headers = {name: " ".join(value.splitlines()) for name, value in headers.items()}
+    return [(name.encode("latin-1", "replace"), value.encode("utf-8", "replace")) for name, value in headers.items()]
 
 
 async def send_answer(answer: Answer, send: Send, *, head: bool) -> None:

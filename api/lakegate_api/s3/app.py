@@ -66,7 +66,7 @@ class S3Gateway:
     """Serves a lake to S3 clients. All that a request asks of the lake is one method of the library."""
 
     def __init__(self, lake: EmbeddedLake, access: Authenticator, options: GatewayOptions = GatewayOptions()) -> None:
-        self._service = Service(lake, access, options, Threads())
+        self._service = Service(lake, access, options, Threads(), lake.has_local_database)
         self._signatures = Signatures(access, options.s3_hosts)
         self._mark = new_id()[:12]
         self._numbers = count(1)
@@ -120,14 +120,16 @@ class S3Gateway:
         request = call.request
         if request.method == "PUT" and not key:
             return await buckets.create_bucket(call, bucket)
-        repository = await self._repository(bucket)
+        repository = await self._repository(call, bucket)
         if key:
             return await _object_operation(request)(ObjectCall(call, bucket, repository, key))
         return await _bucket_operation(request)(BucketCall(call, bucket, repository))
 
-    async def _repository(self, bucket: Bucket) -> EmbeddedRepository:
-        lake = self._service.lake
-        return await self._service.threads.quick(lake.has_local_database, lambda: lake.remembered(bucket.repository))
+    async def _repository(self, call: Call, bucket: Bucket) -> EmbeddedRepository:
+        service, actor = self._service, call.principal.name
+        if service.has_local_database:
+            return service.lake.remembered(bucket.repository, actor)
+        return await service.threads.run(lambda: service.lake.remembered(bucket.repository, actor))
 
 
 def _object_operation(request: S3Request) -> Callable[[ObjectCall], Awaitable[Answer]]:

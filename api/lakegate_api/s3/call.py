@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TypeVar
 
 from starlette.types import Receive
@@ -28,6 +27,7 @@ class Service:
     access: Authenticator
     options: GatewayOptions
     threads: Threads
+    has_local_database: bool
 
 
 @dataclass(slots=True)
@@ -53,21 +53,14 @@ class BucketCall:
     def __init__(self, call: Call, bucket: Bucket, repository: EmbeddedRepository) -> None:
         self.call = call
         self.bucket = bucket
-        actor = call.principal.name
-        self.repository = repository if repository.ctx.actor == actor else repository.acting_as(actor)
-
-    @property
-    def request(self) -> S3Request:
-        return self.call.request
-
-    @cached_property
-    def is_quick(self) -> bool:
-        """Tells whether look-ups are quick enough to be made on the event loop."""
-        return self.call.service.lake.has_local_database and self.repository.ctx.store.is_local
+        self.request = call.request
+        self.repository = repository
+        # Whether look-ups are quick enough to be made on the event loop.
+        self.is_quick = call.service.has_local_database and repository.ctx.store.is_local
 
     async def quick(self, work: Callable[[], T]) -> T:
         """Makes a look-up, in place where that is quick."""
-        return await self.call.service.threads.quick(self.is_quick, work)
+        return work() if self.is_quick else await self.call.service.threads.run(work)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Makes a call in a thread."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 
 from lakegate.ids import CommitId
@@ -136,7 +137,12 @@ def override(headers: dict[str, str], query: Mapping[str, str], status: int) -> 
 
 def http_time(milliseconds: int) -> str:
     """Writes a time as HTTP headers have it."""
-    return formatdate(milliseconds // 1000, usegmt=True)
+    return _http_time(milliseconds // 1000)
+
+
+@lru_cache(4096)
+def _http_time(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
 
 
 def _text(value: str) -> str:

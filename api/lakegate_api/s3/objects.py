@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from functools import partial
 
 from lakegate.errors import ErrorKind, NotFound
 from lakegate.ids import CommitId, is_full_id
@@ -73,8 +72,9 @@ async def read_object(call: ObjectCall) -> Answer:
         return Answer(status, headers)
     reader = call.repository.reader(entry)
     if length <= _IN_PLACE_BYTES:
-        read = partial(reader.read, start, length)
-        return Answer(status, headers, await call.call.service.threads.quick(reader.is_local, read))
+        if reader.is_local:
+            return Answer(status, headers, reader.read(start, length))
+        return Answer(status, headers, await call.run(lambda: reader.read(start, length)))
     return Answer(status, headers, stream=_stream(call, reader, start, length))
 
 

@@ -59,6 +59,8 @@ class S3Request:
 
 def decoded(text: str) -> str:
     """Decodes a percent-encoded text exactly once. Raises S3Refusal(InvalidURI)."""
+    if "%" not in text and text.isascii():
+        return text
     try:
         return unquote_to_bytes(text.encode("latin-1", "replace")).decode("utf-8")
     except UnicodeDecodeError:

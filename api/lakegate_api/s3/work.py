@@ -29,7 +29,3 @@ class Threads:
     async def run(self, work: Callable[[], T]) -> T:
         """Makes a call in a thread. Once begun it runs to its end, also where the request is cancelled meanwhile."""
         return await self.start(work)
-
-    async def quick(self, in_place: bool, work: Callable[[], T]) -> T:
-        """Makes a call in place where that is quick, else in a thread."""
-        return work() if in_place else await self.start(work)
