@@ -216,13 +216,13 @@ def core(folder: Path, objects: int, only: str | None) -> str:
                 in_process(stage_changes, place, count)
             figures[name].append(in_process(step, place, count))
     rows = [row(name, objects, *both) for name, both in figures.items()]
-    head = ("", f"{SMALL:,}", f"{objects:,}", "ratio", "before MB", "peak MB", "goal", "met")
+    head = ("", f"{SMALL:,}", f"{objects:,}", "ratio", "CPU s", "before MB", "peak MB", "goal", "met")
     return table(head, rows)
 
 
 def row(name: str, objects: int, small: Measured, large: Measured) -> list[str]:
     ratio = large.median / small.median
-    memory = [f"{large.before_mb:.0f}", f"{large.peak_mb:.0f}"]
+    memory = [f"{large.cpu:.2f}", f"{large.before_mb:.0f}", f"{large.peak_mb:.0f}"]
     thrifty = large.peak_mb < 400
 
     def said(what: str, left: str, right: str, goal: str, met: bool) -> list[str]:

@@ -17,12 +17,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds of each run, and the highest resident memory before the work and during it, MB."""
+    """Seconds of each run, the highest resident memory before the work and during it, MB, and the processor's seconds
+    in all threads, of all runs together."""
 
     seconds: tuple[float, ...]
     before_mb: float
     peak_mb: float
     note: str = ""
+    cpu: float = 0.0
 
     @property
     def median(self) -> float:
@@ -41,11 +43,13 @@ def measured(runs: Sequence[Callable[[], object]], note: Callable[[], str] = lam
     Path("/proc/self/clear_refs").write_text("5")
     before = peak_mb()
     seconds: list[float] = []
+    cpu = time.process_time()
     for run in runs:
         started = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - started)
-    return Measured(tuple(seconds), before, peak_mb(), note())
+    cpu = time.process_time() - cpu
+    return Measured(tuple(seconds), before, peak_mb(), note(), cpu)
 
 
 def peak_mb() -> float:
