@@ -34,12 +34,14 @@ check: install ## lint, format, types, import layers, generated documents
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/python -m lakegate_cli.reference --check docs/cli.md
+	$(BIN)/python -m lakegate_api.openapi --check docs/openapi.json
 
 bench: install ## time what the goals are set for, and write docs/benchmarks.md (QUICK=1: a small run that writes nothing)
 	$(BIN)/python tests/bench/run.py $(if $(QUICK),--quick) $(NAMES)
 
 docs: install ## write the documents that are generated
 	$(BIN)/python -m lakegate_cli.reference docs/cli.md
+	$(BIN)/python -m lakegate_api.openapi docs/openapi.json
 
 format: install ## format the code and sort the imports
 	$(BIN)/ruff check --fix .

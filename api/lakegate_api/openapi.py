@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
         file.write_text(text)
         return 0
     if not file.exists() or file.read_text() != text:
-        sys.stderr.write(f"{file} is not up to date. Run: python -m lakegate_api.openapi {file}\n")
+        sys.stderr.write(f"{file} is not up to date. Run: make docs\n")
         return 1
     return 0
 

@@ -42,8 +42,9 @@ _log = logging.getLogger(__name__)
 
 _ABOUT = """Git for a data lake: repositories, branches, tags and commits over Delta tables, Parquet datasets and files.
 
-Every route but the health check asks for credentials: the access key id and secret as HTTP Basic, or a bearer token
-from `POST /auth/login`. Errors carry a stable `code`, a `message` that ends with what to do next, and `details`.
+Every route but the health check, set-up state, log-in and log-out asks for credentials: the access key id and secret as
+HTTP Basic, a bearer token from `POST /auth/login`, or the cookie that came with it. Errors carry a stable `code`, a
+`message` that ends with what to do next, and `details`.
 """
 
 

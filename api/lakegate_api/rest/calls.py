@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
-from fastapi.security import HTTPBasic, HTTPBearer
 
 from lakegate.access import Authenticator, Principal
 from lakegate.interface import Lake, Repository
@@ -68,7 +67,7 @@ def caller(request: Request) -> Caller:
     """Recognises who asks, and asks whether they may. The one check of every route that needs credentials."""
     state = request.app.state
     access: Authenticator = state.access
-    principal = principal_of(access, request.headers.get("authorization"))
+    principal = principal_of(access, request)
     access.authorize(principal, _action(request), _resource(request))
     return Caller(state.lake, principal, state.storage_config["default_namespace_prefix"])
 
@@ -86,11 +85,7 @@ def _resource(request: Request) -> str:
     return f"{found.get('repository', '*')}/{ref}"
 
 
-# Both only document: what they find is not used, `caller` decides.
-_basic = HTTPBasic(scheme_name="basic_auth", auto_error=False, description="Access key id and secret.")
-_bearer = HTTPBearer(scheme_name="jwt_token", auto_error=False, description="A token from `POST /auth/login`.")
-
-SECURED = [Depends(_basic), Depends(_bearer), Depends(caller)]
+SECURED = [Depends(caller)]
 
 Call = Annotated[Caller, Depends(caller)]
 Prefix = Annotated[str, Query(description="Only what starts with this.")]

@@ -5,7 +5,23 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from lakegate_api.auth import SESSION_COOKIE
+
 Document = dict[str, Any]
+
+# For the routes that need no credentials: the document asks for them everywhere else.
+OPEN: Document = {"security": []}
+
+_SECURITY: Document = {
+    "basic_auth": {"type": "http", "scheme": "basic", "description": "Access key id and secret."},
+    "jwt_token": {"type": "http", "scheme": "bearer", "description": "A token from `POST /auth/login`."},
+    "cookie_auth": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION_COOKIE,
+        "description": "Set by `POST /auth/login`.",
+    },
+}
 
 
 def finish(document: Document) -> Document:
@@ -23,6 +39,8 @@ def finish(document: Document) -> Document:
                     responses[status] = {"$ref": f"#/components/responses/Error{status}"}
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
+    document["components"]["securitySchemes"] = _SECURITY
+    document["security"] = [{name: []} for name in _SECURITY]
     document["servers"] = [{"url": "/"}]
     return document
 

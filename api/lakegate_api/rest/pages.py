@@ -8,6 +8,8 @@ from typing import Any
 
 from lakegate_api.rest.document import Document
 
+NOT_OFFERED = "not offered"
+
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --key: #0969da; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem 1.5rem 4rem; }
@@ -37,12 +39,13 @@ def front_page() -> str:
 
 
 def docs_page(document: Document) -> str:
-    """Renders an OpenAPI document: operations by tag, then schemas."""
+    """Renders an OpenAPI document: operations by tag, those that are not offered last, then schemas."""
     groups: dict[str, list[str]] = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             tag = operation.get("tags", ["other"])[0]
             groups.setdefault(tag, []).append(_operation(document, method.upper(), path, operation))
+    groups = dict(sorted(groups.items(), key=lambda group: group[0] == NOT_OFFERED))
     schemas = document["components"]["schemas"]
     links = "".join(f'<a href="#tag-{_id(tag)}">{escape(tag)}</a>' for tag in [*groups, "schemas"])
     info = document["info"]

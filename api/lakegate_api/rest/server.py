@@ -6,8 +6,12 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from lakegate.access import Authenticator
+from lakegate.access.authenticator import TOKEN_SECONDS
 from lakegate.errors import AlreadyExists, ErrorKind, NotFound
+from lakegate_api.auth import SESSION_COOKIE
 from lakegate_api.rest.calls import Call, Caller, Listing, errors
+from lakegate_api.rest.document import OPEN
 from lakegate_api.rest.models import server as models
 
 # The core keeps the shapes that clients of this version of them know; some refuse to send what an older server lacks.
@@ -17,28 +21,62 @@ open_router = APIRouter(tags=["server"])
 router = APIRouter(tags=["server"])
 
 
-@open_router.get("/healthcheck", operation_id="healthCheck", status_code=204)
+@open_router.get("/healthcheck", operation_id="healthCheck", status_code=204, openapi_extra=OPEN)
 def health_check() -> Response:
     """Says that the server answers. Needs no credentials."""
     return Response(status_code=204)
 
 
-@open_router.get("/setup_lakefs", operation_id="getSetupState", responses=errors(), response_model=models.SetupState)
+@open_router.get(
+    "/setup_lakefs",
+    operation_id="getSetupState",
+    openapi_extra=OPEN,
+    responses=errors(),
+    response_model=models.SetupState,
+)
 def get_setup_state() -> Any:
     """The admin is made when the server starts first, so it is always set up. Needs no credentials."""
     return {
         "state": "initialized",
         "comm_prefs_missing": False,
-        "login_config": {"RBAC": "none", "login_url": "", "login_cookie_names": [], "logout_url": ""},
+        "login_config": {
+            "RBAC": "none",
+            "login_url": "/",
+            "login_cookie_names": [SESSION_COOKIE],
+            "logout_url": "/api/v1/auth/logout",
+        },
     }
 
 
-@open_router.post("/auth/login", operation_id="login", responses=errors(), response_model=models.AuthenticationToken)
-def login(request: Request, body: models.LoginInformation) -> Any:
-    """Changes an access key for a bearer token."""
-    access = request.app.state.access
+@open_router.post(
+    "/auth/login",
+    operation_id="login",
+    openapi_extra=OPEN,
+    responses=errors(),
+    response_model=models.AuthenticationToken,
+)
+def login(request: Request, response: Response, body: models.LoginInformation) -> Any:
+    """Changes an access key for a bearer token, and sets it as the session cookie of a browser."""
+    access: Authenticator = request.app.state.access
     token, expires = access.issue_token(access.check_basic(body.access_key_id, body.secret_access_key))
+    response.set_cookie(
+        SESSION_COOKIE,
+        token,
+        max_age=TOKEN_SECONDS,
+        path="/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
     return {"token": token, "token_expiration": expires}
+
+
+@open_router.post("/auth/logout", operation_id="logout", status_code=204, openapi_extra=OPEN)
+def logout() -> Response:
+    """Takes the session cookie back. Needs no credentials. A bearer token stays good until it expires."""
+    response = Response(status_code=204)
+    response.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="strict")
+    return response
 
 
 @router.post("/setup_lakefs", operation_id="setup", status_code=409, responses=errors(409))
