@@ -43,6 +43,7 @@ class ErrorKind(StrEnum):
     USER_NOT_FOUND = "user_not_found"
     PIN_NOT_FOUND = "pin_not_found"
     LAKE_NOT_FOUND = "lake_not_found"
+    OBJECT_GONE = "object_gone"
     # what is taken
     REPOSITORY_EXISTS = "repository_exists"
     BRANCH_EXISTS = "branch_exists"

@@ -47,6 +47,7 @@ ANSWERS: Mapping[ErrorKind, Answer] = MappingProxyType(
         K.USER_NOT_FOUND: Answer(404, "NoSuchKey"),
         K.PIN_NOT_FOUND: Answer(404, "NoSuchKey"),
         K.LAKE_NOT_FOUND: Answer(404, "NoSuchBucket"),
+        K.OBJECT_GONE: Answer(410, "NoSuchKey", 404),
         # what is taken
         K.REPOSITORY_EXISTS: Answer(409, "BucketAlreadyOwnedByYou"),
         K.BRANCH_EXISTS: Answer(409, "OperationAborted"),
@@ -68,7 +69,7 @@ ANSWERS: Mapping[ErrorKind, Answer] = MappingProxyType(
         K.INCOMPLETE_BODY: Answer(400, "IncompleteBody"),
         K.CHECKSUM_MISMATCH: Answer(400, "BadDigest"),
         K.INVALID_PART: Answer(400, "InvalidPart"),
-        K.ENTITY_TOO_LARGE: Answer(400, "EntityTooLarge"),
+        K.ENTITY_TOO_LARGE: Answer(413, "EntityTooLarge", 400),
         # what the state forbids
         K.NOTHING_TO_COMMIT: Answer(400, "InvalidRequest"),
         K.NOTHING_TO_MERGE: Answer(400, "InvalidRequest"),

@@ -43,6 +43,7 @@ _KINDS: tuple[tuple[type[LakegateError], tuple[ErrorKind, ...]], ...] = (
             K.USER_NOT_FOUND,
             K.PIN_NOT_FOUND,
             K.LAKE_NOT_FOUND,
+            K.OBJECT_GONE,
         ),
     ),
     (

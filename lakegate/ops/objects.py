@@ -34,15 +34,27 @@ class StoredReader:
 
     def read(self, start: int = 0, length: int | None = None) -> bytes:
         length = self._bounded(start, length)
-        return self._store.get_range(self._key, start, length) if length else b""
+        return self._range(start, length) if length else b""
 
     def chunks(self, start: int = 0, length: int | None = None, size: int = _PIECE) -> Iterator[bytes]:
         left = self._bounded(start, length)
         while left:
             piece = min(size, left)
-            yield self._store.get_range(self._key, start, piece)
+            yield self._range(start, piece)
             start += piece
             left -= piece
+
+    def _range(self, start: int, length: int) -> bytes:
+        try:
+            return self._store.get_range(self._key, start, length)
+        except NotFound as error:
+            # The ref holds the object, so that "not found" would be read as "write it anew".
+            raise NotFound(
+                ErrorKind.OBJECT_GONE,
+                f"The bytes of {self.entry.path!r} are gone from {self.entry.address!r}.",
+                hint="They were deleted past lakegate: restore them there, or roll the path back to what is there.",
+                details={"physical_address": self.entry.address},
+            ) from error
 
     def _bounded(self, start: int, length: int | None) -> int:
         if start < 0 or start > self.entry.size or (length is not None and length < 0):

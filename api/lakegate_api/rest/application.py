@@ -34,6 +34,7 @@ from lakegate_api.rest import (
     tags,
     uploads,
 )
+from lakegate_api.rest.body_limit import BodyLimit
 from lakegate_api.rest.calls import SECURED
 from lakegate_api.rest.document import finish, methods_of
 from lakegate_api.rest.pages import docs_page, front_page
@@ -77,6 +78,7 @@ def describe(version: str) -> FastAPI:
         docs_url=None,  # FastAPI's own pages load scripts from elsewhere
         redoc_url=None,
     )
+    app.add_middleware(BodyLimit)
     _add_pages(app)
     app.include_router(server.open_router, prefix="/api/v1")
     app.include_router(_secured(), prefix="/api/v1", dependencies=SECURED)

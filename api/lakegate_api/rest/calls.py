@@ -25,6 +25,7 @@ _DESCRIPTIONS = {
     409: "A name is taken, or sides conflict",
     410: "Was there, and is gone",
     412: "A condition does not hold",
+    413: "The body is too large",
     416: "The range lies outside the object",
     429: "Too many concurrent updates; try again",
     500: "Something broke",
@@ -32,7 +33,7 @@ _DESCRIPTIONS = {
     503: "Store or database does not answer; try again",
     507: "The storage is full",
 }
-_ALWAYS = (400, 401, 403, 429, 500, 501, 503, 507)
+_ALWAYS = (400, 401, 403, 413, 429, 500, 501, 503, 507)
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:

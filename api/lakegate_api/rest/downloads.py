@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from email.utils import formatdate
+from itertools import chain
 
 from fastapi import Response
 from starlette.responses import StreamingResponse
@@ -36,10 +37,15 @@ def entry_headers(entry: Entry, part: tuple[int, int] | None) -> dict[str, str]:
 
 
 def stream(reader: ObjectReader, part: tuple[int, int] | None) -> Response:
-    """Answers an object's bytes piece by piece; memory does not grow with the object."""
+    """Answers an object's bytes piece by piece; memory does not grow with the object.
+
+    The first piece is read before the answer begins, so that bytes that can't be read are an error with its status.
+    """
     start, length = part or (0, reader.entry.size)
+    pieces = reader.chunks(start, length, _CHUNK_BYTES)
+    first = next(pieces, b"")
     return StreamingResponse(
-        reader.chunks(start, length, _CHUNK_BYTES),
+        chain((first,), pieces),
         status_code=200 if part is None else 206,
         headers=entry_headers(reader.entry, part),
     )
