@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
+
+# No test is timed: how long an example takes is a matter of what else the machine does.
+hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.load_profile("untimed")
 
 from lakegate.testing.postgres_server import PostgresServer, postgres_server
 from lakegate.testing.s3 import S3Lake

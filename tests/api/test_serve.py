@@ -71,6 +71,8 @@ def wait_until_deaf(url: str) -> None:
             httpx.get(f"{url}/healthcheck")
         except httpx.ConnectError:
             return
+        except httpx.TransportError:
+            continue  # it was in the queue of connections when the server stopped taking them
     raise AssertionError("the server still takes connections")
 
 
@@ -78,8 +80,8 @@ def refused(home: Path, *options: str, environment: dict[str, str] = KEY) -> dic
     """Runs a start that does not come about, and returns its error."""
     command = [*_COMMAND, "--home", str(home), *(options or ("--port", "0"))]
     done = subprocess.run(command, env=_PLAIN | environment, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (1, ""), done.stderr
-    return dict(json.loads(done.stderr))
+    assert done.returncode == 1, done.stderr
+    return dict(json.loads(done.stdout or done.stderr))
 
 
 def test_the_first_start_makes_the_admin_and_shows_a_random_key_once(tmp_path: Path) -> None:
