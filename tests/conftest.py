@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from lakegate.testing.postgres_server import PostgresServer, postgres_server
+from lakegate.testing.s3 import S3Lake
+
 # No test is timed: how long an example takes is a matter of what else the machine does.
 hypothesis_settings.register_profile("untimed", deadline=None)
 hypothesis_settings.load_profile("untimed")
-
-from lakegate.testing.postgres_server import PostgresServer, postgres_server
-from lakegate.testing.s3 import S3Lake
 
 ACCESS_KEY_ID = "LGTESTKEY"
 SECRET_ACCESS_KEY = "a-secret-for-tests-only"
