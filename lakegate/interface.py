@@ -279,6 +279,10 @@ class Repository(Protocol):
         """Writes a ref's objects as plain files that any client can read without lakegate."""
         ...
 
+    def start_export(self, request: ExportRequest) -> Job:
+        """The same in the background, where the lake lies: `destination` is a place as the lake sees it."""
+        ...
+
     def job(self, job: JobId) -> Job: ...
 
     def jobs(self, amount: int = 100) -> tuple[Job, ...]: ...
@@ -358,4 +362,8 @@ class Repository(Protocol):
     ) -> VerifyOutcome:
         """Re-hashes commit, manifest and nodes; checks that every object is there with its size; with `deep`
         re-hashes the data too. Only below `tables` where given."""
+        ...
+
+    def start_verify(self, ref: str, deep: bool = False, tables: Sequence[str] = ()) -> Job:
+        """The same in the background; the job's `result` holds the fields of the outcome, and `ok`."""
         ...

@@ -529,11 +529,16 @@ class EmbeddedRepository:
         return lambda progress: import_(self.ctx, name, request, progress).as_result()
 
     def export(self, request: ExportRequest, progress: Progress | None = None) -> Job:
+        return self._runner.run(self.ctx, "export", self._export_work(request), progress)
+
+    def start_export(self, request: ExportRequest) -> Job:
+        self.commit_of(request.ref)
+        return self._runner.start(self.ctx, "export", self._export_work(request))
+
+    def _export_work(self, request: ExportRequest) -> Work:
         from lakegate.ops.export import export
 
-        return self._runner.run(
-            self.ctx, "export", lambda report: export(self.ctx, request, report).as_result(), progress
-        )
+        return lambda progress: export(self.ctx, request, progress).as_result()
 
     def job(self, job: JobId) -> Job:
         return self._runner.get(self.ctx, job)
@@ -630,3 +635,11 @@ class EmbeddedRepository:
         from lakegate.ops.verify import verify
 
         return verify(self.ctx, ref, deep, tables, progress)
+
+    def start_verify(self, ref: str, deep: bool = False, tables: Sequence[str] = ()) -> Job:
+        from lakegate.ops.verify import as_result, verify
+
+        commit = self.commit_of(ref).id
+        return self._runner.start(
+            self.ctx, "verify", lambda progress: as_result(verify(self.ctx, commit, deep, tables, progress))
+        )

@@ -131,9 +131,11 @@ class ChangeRequests(RefRequests):
         return self.post(route, outcomes.rollback_from_json, body, repeatable=request.dry_run)
 
     def import_(self, branch: str, request: ImportRequest, progress: Progress | None = None) -> Job:
-        """Starts the import and asks for its state until it has ended. What `progress` raises cancels it; where that
-        comes too late, and the import has been committed, the ended job is returned all the same."""
-        job = self.start_import(branch, request)
+        return self.followed(self.start_import(branch, request), progress)
+
+    def followed(self, job: Job, progress: Progress | None) -> Job:
+        """Asks for a job's state until it has ended, and raises what ended it. What `progress` raises cancels it;
+        where that comes too late, and the work is done, the ended job is returned all the same."""
         wait = _FIRST_POLL_SECONDS
         try:
             while job.state is JobState.RUNNING:

@@ -1,4 +1,4 @@
-"""Tables, pins and verification of a repository behind a server."""
+"""Tables and pins of a repository behind a server."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 
 from lakegate.client import names
 from lakegate.client.requests import Requests, results, use_the_gateway
-from lakegate.client.wire import outcomes, tables, work
+from lakegate.client.wire import tables, work
 from lakegate.ids import HoldId
 from lakegate.model import (
     FileEntry,
     Hold,
     Page,
     PinDocument,
-    Progress,
     TableDiff,
     TableHistoryItem,
     TablePreview,
     TableVersion,
-    VerifyOutcome,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class ReportRequests(Requests):
-    """The methods of `lakegate.interface.Repository` for tables, pins and verification."""
+    """The methods of `lakegate.interface.Repository` for tables and pins."""
 
     def tables(self, ref: str, prefix: str = "", after: str = "", amount: int = 100) -> Page[TableVersion]:
         query = {"prefix": prefix, "after": after, "amount": amount}
@@ -69,9 +67,3 @@ class ReportRequests(Requests):
 
     def release_hold(self, hold: HoldId) -> None:
         self.http.send("DELETE", self.path("holds", names.hold(hold)))
-
-    def verify(
-        self, ref: str, deep: bool = False, tables: Sequence[str] = (), progress: Progress | None = None
-    ) -> VerifyOutcome:
-        body = {"deep": deep, "tables": list(tables)}
-        return self.post(("refs", names.ref(ref), "verify"), outcomes.verify_from_json, body, repeatable=True)

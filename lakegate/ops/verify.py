@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from lakegate import refs, tree
 from lakegate.context import RepositoryContext
@@ -52,6 +53,11 @@ def verify(
             if progress is not None and findings.objects % _REPORT_EVERY == 0:
                 progress(findings.objects, None if tables else manifest.objects)
     return _outcome(commit, findings)
+
+
+def as_result(outcome: VerifyOutcome) -> dict[str, Any]:
+    """The outcome as a job's result."""
+    return {**asdict(outcome), "ok": outcome.ok, "problems": [asdict(problem) for problem in outcome.problems]}
 
 
 def _nodes_are_sound(ctx: RepositoryContext, root: NodeId, findings: _Findings) -> bool:

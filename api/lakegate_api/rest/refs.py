@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
+from fastapi.responses import JSONResponse
 
 from lakegate.client.wire.nouns import page_to_json
 from lakegate.client.wire.objects import change_to_json
 from lakegate.client.wire.outcomes import merge_to_json, verify_to_json
 from lakegate.errors import ErrorKind, InvalidInput
-from lakegate.model import MergeRequest, Strategy, Take
+from lakegate.model import ExportRequest, MergeRequest, Strategy, Take
 from lakegate.model import Resolution as Settled
 from lakegate_api.rest.calls import Call, PathListing, errors
 from lakegate_api.rest.models import changes as models
@@ -112,10 +113,36 @@ def find_merge_base(
     }
 
 
-@router.post("/{ref}/verify", operation_id="verifyRef", responses=errors(404), response_model=models.VerifyResult)
+@router.post(
+    "/{ref}/verify",
+    operation_id="verifyRef",
+    responses=errors(404)
+    | {202: {"model": object_models.JobStarted, "description": "Started in the background, where that was asked for"}},
+    response_model=models.VerifyResult,
+)
 def verify_ref(
     call: Call, repository: str, ref: str, body: Annotated[models.VerifyRequest | None, Body()] = None
 ) -> Any:
-    """Re-hashes a commit and what it reaches; `ok` is false where something is not what its name promises."""
+    """Re-hashes a commit and what it reaches; `ok` is false where something is not what its name promises.
+
+    In the background, the job's `result` is what the route answers otherwise.
+    """
     asked = body or models.VerifyRequest()
-    return verify_to_json(call.repository(repository).verify(ref, asked.deep, asked.tables))
+    opened = call.repository(repository)
+    if asked.background:
+        return JSONResponse({"id": opened.start_verify(ref, asked.deep, asked.tables).id}, 202)
+    return verify_to_json(opened.verify(ref, asked.deep, asked.tables))
+
+
+@router.post(
+    "/{ref}/export",
+    operation_id="exportRef",
+    status_code=202,
+    responses=errors(404),
+    response_model=object_models.JobStarted,
+)
+def export_ref(call: Call, repository: str, ref: str, body: object_models.ExportCreation) -> Any:
+    """Starts an export: the ref's objects become plain files below a place that the server can reach."""
+    destination = call.storage_url(body.destination)
+    request = ExportRequest(ref, destination, body.prefix, body.overwrite, body.dry_run)
+    return {"id": call.repository(repository).start_export(request).id}

@@ -171,6 +171,7 @@ class RollbackResult(Answer):
 
 
 class VerifyRequest(Ask):
+    background: bool = Field(default=False, description="Answers 202 with a job, which shows progress and can stop.")
     deep: bool = Field(default=False, description="Re-hash the data too, not only commit, manifest and nodes.")
     tables: list[str] = Field(default=[], max_length=1000)
 

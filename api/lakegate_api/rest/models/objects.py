@@ -150,6 +150,12 @@ class Job(Answer):
     error_message: str | None
 
 
+class JobStarted(Answer):
+    """Look after it at `/jobs/{id}`; DELETE asks it to stop."""
+
+    id: str
+
+
 class JobList(Answer):
     results: list[Job]
 
