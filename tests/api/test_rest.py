@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -222,6 +224,71 @@ def test_pins_and_holds(http: httpx.Client, repo: str) -> None:
     assert (hold["id"], hold["commit_id"], hold["name"]) == (held.json()["hold_id"], tip, "train")
     assert http.delete(f"{repo}/holds/{hold['id']}").status_code == 204
     assert http.delete(f"{repo}/holds/{hold['id']}").json()["code"] == "hold_not_found"
+
+
+# -- jobs -------------------------------------------------------------------------------------------------------------
+
+
+def ended(http: httpx.Client, repo: str, job: str) -> dict[str, Any]:
+    for _ in range(600):
+        found = http.get(f"{repo}/jobs/{job}").json()
+        if found["state"] != "running":
+            return dict(found)
+        time.sleep(0.05)
+    raise AssertionError("the job does not end")
+
+
+def test_an_export_is_a_job(http: httpx.Client, repo: str, tmp_path: Path) -> None:
+    put(http, repo, "a/1", b"one")
+    put(http, repo, "b/2", b"two")
+    commit(http, repo, "first")
+    started = http.post(f"{repo}/refs/main/export", json={"destination": f"local://{tmp_path}/out", "prefix": "a/"})
+    assert started.status_code == 202
+    job = ended(http, repo, started.json()["id"])
+    assert (job["state"], job["kind"], job["result"]["objects"]) == ("done", "export", 1)
+    assert (tmp_path / "out" / "1").read_bytes() == b"one"
+    assert [found["id"] for found in http.get(f"{repo}/jobs").json()["results"]] == [job["id"]]
+    late = http.delete(f"{repo}/jobs/{job['id']}")
+    assert (late.status_code, late.json()["code"]) == (409, "job_not_running")
+    failed = http.post(f"{repo}/refs/main/export", json={"destination": "nowhere://x"}).json()
+    assert ended(http, repo, failed["id"])["error_code"] == "invalid_argument"
+    assert http.post(f"{repo}/refs/none/export", json={"destination": str(tmp_path)}).status_code == 404
+
+
+def test_a_verification_runs_in_place_or_as_a_job(http: httpx.Client, repo: str) -> None:
+    put(http, repo, "a", b"one")
+    commit(http, repo, "first")
+    route = f"{repo}/refs/main/verify"
+    whole = http.post(route, json={"deep": True})
+    assert whole.status_code == 200
+    assert (whole.json()["ok"], whole.json()["objects_hashed"], whole.json()["bytes_hashed"]) == (True, 1, 3)
+    started = http.post(route, json={"deep": True, "background": True})
+    assert started.status_code == 202
+    assert ended(http, repo, started.json()["id"])["result"] == whole.json()
+
+
+def test_an_import_that_is_cancelled_leaves_the_branch_alone(http: httpx.Client, repo: str, tmp_path: Path) -> None:
+    for number in range(3000):
+        (tmp_path / f"{number:05}").touch()
+    body = {
+        "paths": [{"type": "common_prefix", "path": f"local://{tmp_path}", "destination": "raw"}],
+        "commit": {"message": "imported"},
+    }
+    route = f"{repo}/branches/main/import"
+    started = http.post(route, json=body)
+    assert started.status_code == 202
+    job = started.json()["id"]
+    cancelled = http.delete(route, params={"id": job})
+    state = ended(http, repo, job)["state"]
+    listed = http.get(f"{repo}/refs/main/objects/ls", params={"amount": 1}).json()["results"]
+    if cancelled.status_code == 409:  # it was quicker than its cancellation
+        assert (state, len(listed)) == ("done", 1)
+    else:
+        assert cancelled.status_code == 204
+        assert (state, len(listed)) in (("cancelled", 0), ("done", 1))
+    status = http.get(route, params={"id": job}).json()
+    assert status["completed"] == (state == "done")
+    assert http.get(route, params={"id": "none"}).json()["code"] == "job_not_found"
 
 
 # -- who asks ---------------------------------------------------------------------------------------------------------
