@@ -83,6 +83,8 @@ class ServerProcess:
 
     url: str
     pid: int
+    access_key_id: str = ACCESS_KEY_ID
+    secret_access_key: str = SECRET_ACCESS_KEY
 
 
 @pytest.fixture(scope="session")

@@ -16,21 +16,21 @@ ROWS = pa.table({"id": [1, 2, 3], "month": [1, 1, 2]})
 
 
 @pytest.fixture(scope="module")
-def options(server: Any) -> dict[str, str]:
+def options(server_process: Any) -> dict[str, str]:
     return {
-        "endpoint": server.url,
-        "access_key_id": server.access_key_id,
-        "secret_access_key": server.secret_access_key,
+        "endpoint": server_process.url,
+        "access_key_id": server_process.access_key_id,
+        "secret_access_key": server_process.secret_access_key,
         "allow_http": "true",
     }
 
 
 @pytest.fixture
-def repo(server: Any) -> httpx.Client:
+def repo(server_process: Any) -> httpx.Client:
     name = f"delta-{next(_names)}"
-    auth = (server.access_key_id, server.secret_access_key)
-    httpx.post(f"{server.url}/api/v1/repositories", auth=auth, json={"name": name}).raise_for_status()
-    return httpx.Client(base_url=f"{server.url}/api/v1/repositories/{name}/", auth=auth, timeout=60)
+    auth = (server_process.access_key_id, server_process.secret_access_key)
+    httpx.post(f"{server_process.url}/api/v1/repositories", auth=auth, json={"name": name}).raise_for_status()
+    return httpx.Client(base_url=f"{server_process.url}/api/v1/repositories/{name}/", auth=auth, timeout=60)
 
 
 def url(repo: httpx.Client) -> str:
