@@ -6,8 +6,12 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import duckdb
 
 READERS = ("querybuilder", "duckdb", "polars")
 """deltalake's QueryBuilder (DataFusion), DuckDB's delta extension (the Delta kernel), Polars' own Parquet scan.
@@ -59,17 +63,23 @@ def _polars(table: str, version: int | None, storage: Mapping[str, str] | None) 
 
 
 def _duckdb(table: str, version: int | None, storage: Mapping[str, str] | None) -> list[dict[str, Any]]:
-    import duckdb
-
-    with duckdb.connect() as connection:
-        for name in ("httpfs", "delta") if storage else ("delta",):
-            connection.execute(f"load '{duckdb_extension(name)}'")
+    with _duckdb_with_extensions().cursor() as connection:
         if storage:
             connection.execute(_secret(storage))
         at = f", version => {version}" if version is not None else ""
         result = connection.execute(f"select * from delta_scan('{table}'{at})")
         names = [item[0] for item in result.description or ()]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+@lru_cache(maxsize=1)
+def _duckdb_with_extensions() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    connection = duckdb.connect()
+    for name in ("httpfs", "delta"):
+        connection.execute(f"load '{duckdb_extension(name)}'")
+    return connection
 
 
 def duckdb_extension(name: str) -> Path:
@@ -85,7 +95,7 @@ def duckdb_extension(name: str) -> Path:
 def _secret(storage: Mapping[str, str]) -> str:
     endpoint = storage["AWS_ENDPOINT_URL"]
     return (
-        f"create secret (type s3, key_id '{storage['AWS_ACCESS_KEY_ID']}', "
+        f"create or replace secret (type s3, key_id '{storage['AWS_ACCESS_KEY_ID']}', "
         f"secret '{storage['AWS_SECRET_ACCESS_KEY']}', endpoint '{endpoint.split('://')[1]}', "
         f"use_ssl {str(endpoint.startswith('https')).lower()}, url_style 'path', "
         f"region '{storage.get('AWS_REGION', 'us-east-1')}')"

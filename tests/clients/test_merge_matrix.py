@@ -8,6 +8,7 @@ of the table is held against the other side's files, where Delta's writers would
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -26,9 +27,9 @@ from lakegate.tables.delta.merge.transactions import TableAt
 from lakegate.tables.delta.state import load
 from lakegate.testing import delta_operations as ops
 from lakegate.testing.delta import folder_snapshot
-from lakegate.testing.delta_check import check_delta_table
+from lakegate.testing.delta_check import check_log
 from lakegate.testing.delta_operations import Operation, Rows, Target
-from lakegate.testing.delta_readers import Reader, readers
+from lakegate.testing.delta_rows import READERS, read_rows
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -51,7 +52,6 @@ PLACES = {
     "same partition": Target(0, 3, 200),
     "other partition": Target(1, 5, 200),
 }
-COLUMNS = ("id", "p", "x")
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,6 @@ def tables(lake: EmbeddedLake, tmp_path_factory: pytest.TempPathFactory) -> Tabl
         for place, target in PLACES.items()
     }
     return Tables(lake, variant("base"), ours, theirs)
-
-
-@pytest.fixture(scope="module")
-def independent() -> Mapping[str, Reader]:
-    return readers()
 
 
 # -- what is expected -------------------------------------------------------------------------------------------------
@@ -195,9 +190,7 @@ def test_pairs_conflict_as_deltas_rules_say(tables: Tables, source: Operation) -
 
 
 @BY_SOURCE
-def test_what_merges_has_the_rows_of_a_serial_run(
-    tables: Tables, source: Operation, independent: Mapping[str, Reader], tmp_path: Path
-) -> None:
+def test_what_merges_has_the_rows_of_a_serial_run(tables: Tables, source: Operation, tmp_path: Path) -> None:
     wrong: list[str] = []
     for destination, (place, target) in itertools.product(OPERATIONS, PLACES.items()):
         plan = tables.plan(source, destination, place, Isolation.WRITE_SERIALIZABLE)
@@ -205,15 +198,16 @@ def test_what_merges_has_the_rows_of_a_serial_run(
             continue
         folder = tmp_path / f"{destination.name}-{place}".replace(" ", "-")
         _lay_out(folder, tables.theirs[destination.name, place].folder, tables.ours[source.name].folder, plan)
-        check_delta_table(folder)
+        check_log(folder)
         serial = [
             destination.rows(source.rows(BASE, SOURCE), target),
             source.rows(destination.rows(BASE, target), SOURCE),
         ]
-        for name, reader in independent.items():
-            rows: list[tuple[int, ...]] = reader(folder, COLUMNS)
+        for reader in READERS:
+            read = [json.loads(row) for row in read_rows(reader, str(folder)).elements()]
+            rows = sorted((row["id"], row["p"], row["x"]) for row in read)
             if rows not in serial:
-                wrong.append(f"{destination.name}, {place}: {name} reads {rows}, and a serial run gives {serial}")
+                wrong.append(f"{destination.name}, {place}: {reader} reads {rows}, and a serial run gives {serial}")
     assert not wrong, "\n".join(wrong)
 
 

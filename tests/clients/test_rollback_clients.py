@@ -29,8 +29,8 @@ from lakegate.model import (
 )
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
 from lakegate.testing.delta import log_body
+from lakegate.testing.delta_check import check_log
 from lakegate.testing.delta_rows import agreed_rows, column
-from lakegate.testing.delta_rules import check_log
 from lakegate.testing.mirror import Mirror
 
 PLAIN = ("querybuilder", "duckdb", "polars")

@@ -22,7 +22,7 @@ from lakegate.tables.delta.merge.plan import MergePlan, Three
 from lakegate.tables.delta.merge.transactions import TableAt
 from lakegate.tables.delta.state import load
 from lakegate.testing.delta import Line, add, folder_snapshot, log_body, metadata, protocol, remove, write_log
-from lakegate.testing.delta_check import CheckedLog, InvalidLog, check_delta_table
+from lakegate.testing.delta_check import CheckedLog, check_log
 
 K = ConflictKind
 Body = tuple[Line, ...]
@@ -69,7 +69,7 @@ class Case:
 
     def checked(self) -> CheckedLog:
         """The table after the merge, checked."""
-        return check_delta_table(self.merged)
+        return check_log(self.merged)
 
     def actions(self, version: int) -> list[dict[str, Any]]:
         text = (self.merged / "_delta_log" / f"{version:020d}.json").read_text()
@@ -134,7 +134,7 @@ def kinds(plan: MergePlan) -> set[ConflictKind]:
 def test_the_sources_versions_follow_the_destinations(case: Case) -> None:
     plan = case.merge([START], [append("s1"), append("s2")], [append("d1")])
     assert [(v.source, v.destination) for v in plan.versions] == [(1, 2), (2, 3)]
-    assert set(case.checked().live) == {"a", "b", "d1", "s1", "s2"}
+    assert case.checked().paths == {"a", "b", "d1", "s1", "s2"}
     first = case.actions(2)[0]["commitInfo"]
     assert (first["operation"], first["operationParameters"], first["readVersion"]) == ("WRITE", {"mode": "Append"}, 1)
     assert first["lakegate"]["sourceVersion"] == 1
@@ -180,7 +180,7 @@ def test_a_compaction_of_the_destination_is_undone_where_the_source_changed_its_
         (None, 2, "UNDO OPTIMIZE"),
         (1, 3, "DELETE"),
     ]
-    assert set(case.checked().live) == {"a1", "b"}
+    assert case.checked().paths == {"a1", "b"}
     assert all(not line["add"]["dataChange"] for line in case.actions(2) if "add" in line)
 
 
@@ -188,7 +188,7 @@ def test_compactions_of_compactions_are_undone_back_to_the_files(case: Case) -> 
     theirs = [compact("a", "b", into="c"), append("d"), compact("c", "d", into="e", rows=3)]
     plan = case.merge([START], [rewrite("a", "a1")], theirs)
     assert not plan.clashes
-    assert set(case.checked().live) == {"a1", "b", "d"}
+    assert case.checked().paths == {"a1", "b", "d"}
 
 
 def test_what_changed_the_number_of_rows_was_no_compaction_and_is_not_undone(case: Case) -> None:
@@ -204,7 +204,7 @@ def test_a_change_on_top_of_a_compaction_is_a_conflict(case: Case) -> None:
 def test_a_compaction_of_the_source_is_left_out_where_the_destination_changed_its_files(case: Case) -> None:
     plan = case.merge([START], [compact("a", "b", into="c"), append("s")], [rewrite("a", "a1")])
     assert [(v.source, v.destination) for v in plan.versions] == [(1, None), (2, 2)]
-    assert set(case.checked().live) == {"a1", "b", "s"}
+    assert case.checked().paths == {"a1", "b", "s"}
 
 
 def test_only_the_partitions_that_the_destination_changed_are_left_out(case: Case) -> None:
@@ -224,14 +224,14 @@ def test_only_the_partitions_that_the_destination_changed_are_left_out(case: Cas
     )
     plan = case.merge([base], [ours], [(info("DELETE"), remove("a"))])
     assert [v.note for v in plan.versions] == ["but for parts of it that the destination changed"]
-    assert set(case.checked().live) == {"b", "cd"}
+    assert case.checked().paths == {"b", "cd"}
 
 
 def test_both_compacted_and_the_source_went_on(case: Case) -> None:
     ours = [compact("a", "b", into="s"), rewrite("s", "s1")]
     plan = case.merge([START], ours, [compact("b", "a", into="d")])
     assert not plan.clashes
-    assert set(case.checked().live) == {"s1"}
+    assert case.checked().paths == {"s1"}
 
 
 def test_both_compacted_the_same_files(case: Case) -> None:
@@ -247,7 +247,7 @@ def with_vectors() -> Body:
 
 
 def deleted_of(case: Case, log: CheckedLog, path: str) -> set[int]:
-    given = log.live[path][1]["deletionVector"]
+    given = log.add_of(path)["deletionVector"]
     found = DeletionVector(
         given["storageType"], given["pathOrInlineDv"], given["sizeInBytes"], given["cardinality"], given.get("offset")
     )
@@ -291,7 +291,7 @@ def test_a_file_of_which_all_rows_are_gone_goes(case: Case) -> None:
 def test_an_update_and_a_delete_of_one_row_are_a_conflict_and_of_others_are_none(case: Case) -> None:
     update = (info("UPDATE"), remove("f"), add("f", rows=10, dv=vector(1)), add("new"))
     assert not case.merge([with_vectors()], [update], [delete_rows("f", None, vector(2))]).clashes
-    assert set(case.checked().live) == {"f", "new"}
+    assert case.checked().paths == {"f", "new"}
     plan = case.merge([with_vectors()], [update], [delete_rows("f", None, vector(1, 2))])
     assert K.CONCURRENT_DELETE_DELETE in kinds(plan)
     serial = case.merge([with_vectors()], [update], [delete_rows("f", None, vector(2))], Isolation.SERIALIZABLE)
@@ -312,9 +312,9 @@ def test_a_vector_on_one_side_and_a_compaction_on_the_other(case: Case) -> None:
     deletes = delete_rows("f", None, vector(1))
     compacts = (info("OPTIMIZE"), *compact("f", "g", into="c")[1:3], add("c", rows=11, dataChange=False))
     assert not case.merge([base], [deletes], [compacts]).clashes
-    assert set(case.checked().live) == {"f", "g"}
+    assert case.checked().paths == {"f", "g"}
     assert not case.merge([base], [compacts], [deletes]).clashes
-    assert set(case.checked().live) == {"f", "g"}
+    assert case.checked().paths == {"f", "g"}
 
 
 # -- metadata, protocol and the rest of the state ---------------------------------------------------------------------
@@ -392,7 +392,12 @@ def test_protocols_are_united_and_features_are_never_lost(case: Case) -> None:
     ours = (info("UPGRADE"), protocol(1, 7, ("appendOnly", "invariants", "domainMetadata")))
     theirs = (info("UPGRADE"), protocol(3, 7, ("appendOnly", "invariants", *VECTORS), VECTORS))
     assert not case.merge([START], [ours], [theirs]).clashes
-    assert case.checked().features == {"appendOnly", "invariants", "domainMetadata", "deletionVectors"}
+    assert set(case.checked().protocol["writerFeatures"]) == {
+        "appendOnly",
+        "invariants",
+        "domainMetadata",
+        "deletionVectors",
+    }
     assert kinds(case.merge([START], [ours], [theirs], Isolation.SERIALIZABLE)) == {K.PROTOCOL_CHANGED}
     assert case.merge([START], [ours], [ours]).commits == ()
     base: Body = (protocol(3, 7, VECTORS, VECTORS), metadata(), add("a"))
@@ -447,9 +452,9 @@ def test_row_ids_are_given_out_once(case: Case) -> None:
     theirs = (info("WRITE"), tracked("d", 2, 1, 5), mark(6))
     assert not case.merge([base], [ours], [theirs]).clashes
     log = case.checked()
-    assert log.live["s"][1]["baseRowId"] == 7
-    assert log.live["s"][1]["defaultRowCommitVersion"] == 2
-    assert log.mark == 9
+    assert log.add_of("s")["baseRowId"] == 7
+    assert log.add_of("s")["defaultRowCommitVersion"] == 2
+    assert log.row_id_mark == 9
     rewritten = (info("UPDATE"), remove("s"), tracked("s1", 5, 2, 3), mark(7))
     assert kinds(case.merge([base], [ours, rewritten], [theirs])) == {K.CONCURRENT_APPEND}
 
@@ -466,8 +471,8 @@ def test_row_ids_come_back_with_an_undone_compaction(case: Case) -> None:
     ours = (info("DELETE"), remove("a"))
     assert not case.merge([base], [ours], [(info("OPTIMIZE"), *moved, mark(7))]).clashes
     log = case.checked()
-    assert log.live["b"][1]["baseRowId"] == 2
-    assert log.mark == 7
+    assert log.add_of("b")["baseRowId"] == 2
+    assert log.row_id_mark == 7
 
 
 def test_in_commit_timestamps_go_on(case: Case) -> None:
@@ -480,7 +485,7 @@ def test_in_commit_timestamps_go_on(case: Case) -> None:
         (info("WRITE", inCommitTimestamp=far + 2), add("s2")),
     ]
     assert not case.merge([base], ours, [(info("WRITE", inCommitTimestamp=far + 5), add("d"))]).clashes
-    assert case.checked().in_commit == far + 7
+    assert case.checked().timestamp == far + 7
 
 
 def test_in_commit_timestamps_begin_with_the_version_that_turns_them_on(case: Case) -> None:
@@ -489,8 +494,8 @@ def test_in_commit_timestamps_begin_with_the_version_that_turns_them_on(case: Ca
     ours = (info("ALTER", inCommitTimestamp=5), protocol(1, 7, features), metadata(settings))
     assert not case.merge([START], [ours], [append("d"), append("e")]).clashes
     log = case.checked()
-    assert log.configuration["delta.inCommitTimestampEnablementVersion"] == "3"
-    assert log.configuration["delta.inCommitTimestampEnablementTimestamp"] == str(log.in_commit)
+    assert log.property("delta.inCommitTimestampEnablementVersion") == "3"
+    assert log.property("delta.inCommitTimestampEnablementTimestamp") == str(log.timestamp)
 
 
 def test_type_changes_name_the_new_version(case: Case) -> None:
@@ -532,7 +537,7 @@ def test_the_checker_finds_what_is_wrong(tmp_path: Path, breaking: Callable[[Pat
     write_log(tmp_path, log_body(*START))
     for path in "abx":
         (tmp_path / path).write_bytes(bytes(10))
-    check_delta_table(tmp_path)
+    check_log(tmp_path)
     breaking(tmp_path)
-    with pytest.raises(InvalidLog):
-        check_delta_table(tmp_path)
+    with pytest.raises(AssertionError):
+        check_log(tmp_path)
