@@ -10,7 +10,7 @@ from lakegate.model import ApplyRequest, Commit, Isolation
 from lakegate.ops.clean import sealed_clean
 from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
 from lakegate.ops.table_merge import Sides
-from lakegate.ops.table_replay import Replaying
+from lakegate.ops.table_replay import Replaying, held_since
 from lakegate.ops.threeway import Settlement, plan_three_way
 
 _TRIES = 20
@@ -35,7 +35,7 @@ def _apply(ctx: RepositoryContext, branch: str, request: ApplyRequest, verb: str
         state = sealed_clean(ctx, name, f"a {verb}")
         head = manifest_of(ctx, state.commit)
         sides = Sides(after, before, head) if inverse else Sides(before, after, head)
-        plan = plan_three_way(ctx, sides, Settlement(replaying=_replaying(applied, verb)))
+        plan = plan_three_way(ctx, sides, Settlement(replaying=_replaying(ctx, applied, state.commit, verb)))
         if plan.root is None:
             raise MergeConflict(
                 f"The {verb} of {applied.id[:12]} on {branch!r} meets {len(plan.conflicts)} conflicts.",
@@ -68,10 +68,10 @@ def _apply(ctx: RepositoryContext, branch: str, request: ApplyRequest, verb: str
     raise too_many_updates(name)
 
 
-def _replaying(applied: Commit, verb: str) -> Replaying:
+def _replaying(ctx: RepositoryContext, applied: Commit, head: CommitId, verb: str) -> Replaying:
     """Files decide: what a commit changed is known, and is put or taken away as it is."""
     origin = {"operation": verb, "sourceCommit": applied.id}
-    return Replaying(Isolation.SNAPSHOT, origin, verb.upper())
+    return Replaying(Isolation.SNAPSHOT, origin, verb.upper(), held_since(ctx, head, applied.id))
 
 
 def _parent(commit: Commit, request: ApplyRequest) -> CommitId:

@@ -13,7 +13,7 @@ from lakegate.ops.clean import require_clean, sealed_clean
 from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
 from lakegate.ops.diff import base_of
 from lakegate.ops.table_merge import Sides
-from lakegate.ops.table_replay import Replaying
+from lakegate.ops.table_replay import Replaying, held_since
 from lakegate.ops.threeway import Plan, Settlement, plan_three_way
 from lakegate.tables.history import MERGE_COMMIT, MERGE_SOURCE
 
@@ -73,7 +73,7 @@ def _plan(
         )
     sides = Sides(*(manifest_of(ctx, commit) for commit in (base, theirs, state.commit)))
     origin = {"operation": "merge", "source": source, "sourceCommit": theirs}
-    replaying = Replaying(request.isolation, origin)
+    replaying = Replaying(request.isolation, origin, earlier=held_since(ctx, state.commit, base))
     settlement = Settlement(request.resolutions, request.strategy, request.dry_run, replaying)
     return base, plan_three_way(ctx, sides, settlement)
 

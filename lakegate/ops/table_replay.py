@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, Refused
 from lakegate.format.kinds import OBJECTS
+from lakegate.graph import walk
 from lakegate.ids import CommitId, NodeId
 from lakegate.model import Entry, FileEntry, Isolation
 from lakegate.ops.objects import store_bytes
@@ -30,26 +31,51 @@ if TYPE_CHECKING:
 
 Change = tuple[str, Entry | None]
 _NO_COMMIT = CommitId("")
+_MOST_COMMITS = 1000
+
+
+def _nowhere(_: str) -> Entry | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Replaying:
     """How tables are replayed. `origin` tells where the versions come from, and goes into their commitInfo; `verb`
-    names the operation of a version that no single one of the source's stands behind."""
+    names the operation of a version that no single one of the source's stands behind. `earlier` finds an object that
+    some commit of the destination's held since the base: what a vacuum took away may be needed again."""
 
     isolation: Isolation = Isolation.WRITE_SERIALIZABLE
     origin: Mapping[str, Any] = field(default_factory=dict)
     verb: str = "MERGE BRANCH"
+    earlier: Callable[[str], Entry | None] = _nowhere
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """A planned replay. `changes`, sorted by path, bring the destination's tree there: none for a dry run, or where
-    the plan has clashes. `disputed` are files that the log does not name and that both sides changed."""
+    """A planned replay. `changes`, sorted by path, bring the destination's tree there: none where the plan has clashes;
+    in a dry run nothing lies at the addresses of what would be written. `disputed` are files that the log does not name
+    and that both sides changed."""
 
     plan: MergePlan
     changes: Sequence[Change] = ()
     disputed: Sequence[tuple[Entry | None, Entry, Entry | None]] = ()
+
+
+def held_since(ctx: RepositoryContext, head: CommitId, base: CommitId) -> Callable[[str], Entry | None]:
+    """Returns what finds an object in the newest of the commits that lead from `base` to `head` and hold it."""
+    floor = ctx.manifests.read_commit(base).generation
+
+    def find(path: str) -> Entry | None:
+        for commit in islice(walk(ctx.manifests.read_commit, (head,)), _MOST_COMMITS):
+            if commit.generation < floor:
+                return None
+            root = ctx.manifests.read_manifest(commit.manifest).objects_root
+            found = tree.get(ctx.manifests.nodes, OBJECTS, root, path)
+            if found is not None:
+                return found
+        return None
+
+    return find
 
 
 def replay_table(ctx: RepositoryContext, three: Three, how: Replaying, *, dry_run: bool) -> Replayed:
@@ -59,7 +85,8 @@ def replay_table(ctx: RepositoryContext, three: Three, how: Replaying, *, dry_ru
     log that is not valid, DELTA_FILE_MISSING and DELTA_FILE_CHANGED where a version would name a file that is gone, or
     whose path holds another file.
     """
-    plan = plan_merge(ctx, three, Replay(how.isolation, ctx.clock(), how.origin, how.verb), _readers(ctx, three))
+    stored = _Stored(ctx, three, how.earlier)
+    plan = plan_merge(ctx, three, Replay(how.isolation, ctx.clock(), how.origin, how.verb), stored.readers())
     if plan.clashes or not plan.commits:
         return Replayed(plan)
     coming: dict[str, Entry] = {}
@@ -69,11 +96,9 @@ def replay_table(ctx: RepositoryContext, three: Three, how: Replaying, *, dry_ru
             coming[source.path] = source
         elif not _same_bytes(destination, source):
             disputed.append((base, source, destination))
-    _bring_needed(ctx, three, plan, coming)
-    if dry_run:
-        return Replayed(plan, (), disputed)
-    stored = _stored(ctx, three, plan)
-    return Replayed(plan, list(heapq.merge(sorted(coming.items()), stored, key=_path)), disputed)
+    stored.bring_needed(plan, coming)
+    made = _made(ctx, table_prefix(three.destination.version.path), plan, dry_run=dry_run)
+    return Replayed(plan, sorted([*coming.items(), *made], key=_path), disputed)
 
 
 def _new_files(ctx: RepositoryContext, three: Three) -> Iterator[tuple[Entry | None, Entry, Entry | None]]:
@@ -87,76 +112,80 @@ def _new_files(ctx: RepositoryContext, three: Three) -> Iterator[tuple[Entry | N
         yield change.left, change.right, tree.get(nodes, OBJECTS, three.destination.root, change.path)
 
 
-def _bring_needed(ctx: RepositoryContext, three: Three, plan: MergePlan, coming: dict[str, Entry]) -> None:
-    """Finds the files that the new versions name, and that neither the destination has nor come anyway: a vacuum may
-    have taken them from a branch, while a commit still holds them."""
-    nodes = ctx.manifests.nodes
-    table = three.destination.version.path
-    made = {table_prefix(table) + path for path in plan.vectors}
-    for path in (path for commit in plan.commits for path in commit.needs):
-        if path in made:
-            continue
-        roots = (three.destination.root, three.source.root, three.base.root)
-        present, theirs, base = (tree.get(nodes, OBJECTS, root, path) for root in roots)
-        wanted = theirs or base
-        if present is None and path not in coming:
-            if wanted is not None:
-                coming[path] = wanted
-            elif path.removeprefix(table_prefix(table)) in plan.live:
-                raise missing_file(table, path.removeprefix(table_prefix(table)))
-        elif present is not None and theirs is not None and not _same_bytes(present, theirs):
-            raise Refused(
-                ErrorKind.DELTA_FILE_CHANGED,
-                f"Both sides of the table {table!r} wrote a file {path!r}, with different content.",
-                hint="Data files of Delta tables have names of their own. Take one side of the table.",
-                details={"table": table, "path": path},
-            )
+def _made(ctx: RepositoryContext, prefix: str, plan: MergePlan, *, dry_run: bool) -> Iterator[Change]:
+    """Stores the log commits and deletion vectors."""
+    bodies = [(prefix + path, vector.body, None) for path, vector in plan.vectors.items()]
+    for path, body, timestamp in [*bodies, *((made.path, made.body, made.timestamp) for made in plan.commits)]:
+        entry = Entry(path, "", len(body), "", ctx.clock()) if dry_run else store_bytes(ctx, path, body)
+        yield path, entry if timestamp is None else replace(entry, mtime=timestamp)
 
 
-def _stored(ctx: RepositoryContext, three: Three, plan: MergePlan) -> list[Change]:
-    prefix = table_prefix(three.destination.version.path)
-    entries = [store_bytes(ctx, prefix + path, vector.body) for path, vector in plan.vectors.items()]
-    entries += [replace(store_bytes(ctx, made.path, made.body), mtime=made.timestamp) for made in plan.commits]
-    return sorted(((entry.path, entry) for entry in entries), key=_path)
+class _Stored:
+    """The objects of one table, wherever a side still holds them."""
 
+    def __init__(self, ctx: RepositoryContext, three: Three, earlier: Callable[[str], Entry | None]) -> None:
+        self._ctx = ctx
+        self._three = three
+        self._earlier = earlier
+        self._table = three.destination.version.path
+        self._prefix = table_prefix(self._table)
 
-# -- reading what is stored -------------------------------------------------------------------------------------------
+    def readers(self) -> Readers:
+        source, destination = self._three.source, self._three.destination
+        return Readers(self._vector, partial(self._rows, source), partial(self._rows, destination), self._holds)
 
+    def bring_needed(self, plan: MergePlan, coming: dict[str, Entry]) -> None:
+        """Finds the files that the new versions name, and that neither the destination has nor come anyway: a vacuum
+        may have taken them from a branch, while a commit still holds them."""
+        made = {self._prefix + path for path in plan.vectors}
+        for path in (path for commit in plan.commits for path in commit.needs):
+            if path in made:
+                continue
+            relative = path.removeprefix(self._prefix)
+            present, theirs = (self._at(side.root, relative) for side in (self._three.destination, self._three.source))
+            if present is None and path not in coming:
+                found = self._find(relative)
+                if found is not None:
+                    coming[path] = found
+                elif relative in plan.live:
+                    raise missing_file(self._table, relative)
+            elif present is not None and theirs is not None and not _same_bytes(present, theirs):
+                raise Refused(
+                    ErrorKind.DELTA_FILE_CHANGED,
+                    f"Both sides of the table {self._table!r} wrote a file {path!r}, with different content.",
+                    hint="Data files of Delta tables have names of their own. Take one side of the table.",
+                    details={"table": self._table, "path": path},
+                )
 
-def _readers(ctx: RepositoryContext, three: Three) -> Readers:
-    return Readers(
-        partial(_vector, ctx, three),
-        partial(_rows, ctx, three.source),
-        partial(_rows, ctx, three.destination),
-    )
+    def _at(self, root: NodeId, relative: str) -> Entry | None:
+        return tree.get(self._ctx.manifests.nodes, OBJECTS, root, self._prefix + relative)
 
+    def _find(self, relative: str) -> Entry | None:
+        for side in (self._three.destination, self._three.source, self._three.base):
+            found = self._at(side.root, relative)
+            if found is not None:
+                return found
+        return self._earlier(self._prefix + relative)
 
-def _vector(ctx: RepositoryContext, three: Three, file: FileEntry) -> BitMap64:
-    from pyroaring import BitMap64
+    def _holds(self, relative: str) -> bool:
+        return self._find(relative) is not None
 
-    if file.deletion_vector is None:
-        return BitMap64()
-    roots = (three.destination.root, three.source.root, three.base.root)
-    return read_vector(
-        parse_descriptor(file.deletion_vector), partial(_read_somewhere, ctx, three.destination.version.path, roots)
-    )
+    def _vector(self, file: FileEntry) -> BitMap64:
+        from pyroaring import BitMap64
 
+        if file.deletion_vector is None:
+            return BitMap64()
+        return read_vector(parse_descriptor(file.deletion_vector), self._read_range)
 
-def _read_somewhere(
-    ctx: RepositoryContext, table: str, roots: Sequence[NodeId], path: str, start: int, length: int
-) -> bytes:
-    for root in roots:
-        entry = tree.get(ctx.manifests.nodes, OBJECTS, root, table_prefix(table) + path)
-        if entry is not None:
-            return read_range(ctx, entry, start, length)
-    raise missing_file(table, path)
+    def _read_range(self, relative: str, start: int, length: int) -> bytes:
+        entry = self._find(relative)
+        if entry is None:
+            raise missing_file(self._table, relative)
+        return read_range(self._ctx, entry, start, length)
 
-
-def _rows(
-    ctx: RepositoryContext, side: TableAt, files: Sequence[FileEntry], columns: tuple[str, ...]
-) -> Iterator[pa.RecordBatch]:
-    view = Snapshot(ctx, _NO_COMMIT, side.root)
-    yield from batches(ctx, view, side.version, ReadRequest(columns, files))
+    def _rows(self, side: TableAt, files: Sequence[FileEntry], columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+        view = Snapshot(self._ctx, _NO_COMMIT, side.root)
+        yield from batches(self._ctx, view, side.version, ReadRequest(columns, files))
 
 
 def _same_bytes(left: Entry | None, right: Entry | None) -> bool:

@@ -34,7 +34,7 @@ def put_folder(repo: Repository, branch: str, folder: Path, path: str) -> list[s
     """
     present = _paths(repo, branch, path + "/")
     files = sorted(file for file in folder.rglob("*") if file.is_file())
-    files.sort(key=lambda file: "_delta_log" in file.parts)
+    files.sort(key=lambda file: ("_delta_log" in file.parts, file.suffix != ".json"))
     touched: list[str] = []
     wanted: set[str] = set()
     for file in files:

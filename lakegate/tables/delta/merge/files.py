@@ -21,7 +21,7 @@ from lakegate.format.kinds import FILES
 from lakegate.model import ConflictKind, FileEntry, Isolation, TableVersion
 from lakegate.tables.deletion_vectors import NewVector, write_vector
 from lakegate.tables.delta.actions import FileAction, add_action, num_records, vector_id
-from lakegate.tables.delta.log_commit import action_of
+from lakegate.tables.delta.log_commit import action_of, vector_object
 from lakegate.tables.delta.merge.clashes import Clash, clash, named
 from lakegate.tables.delta.merge.reads import Partition, partition_of
 from lakegate.tables.delta.merge.transactions import Transaction, key_of
@@ -82,10 +82,13 @@ class Sources:
 class FileMerge:
     """The destination's live files while the source's transactions are carried over, one after another."""
 
-    def __init__(self, ctx: RepositoryContext, sources: Sources, read_vector: ReadVector) -> None:
+    def __init__(
+        self, ctx: RepositoryContext, sources: Sources, read_vector: ReadVector, holds: Callable[[str], bool]
+    ) -> None:
         self._ctx = ctx
         self._sources = sources
         self._read_vector = read_vector
+        self._holds = holds
         self._overlay: dict[str, FileEntry | None] = {}
         self._remover: dict[str, Transaction] = {}
         self._removers: dict[str, list[Transaction]] = {}
@@ -225,7 +228,7 @@ class FileMerge:
 
     def _revive(self, path: str) -> bool:
         """Brings a file back that a compaction of the destination took away, by undoing it. False where that can't be:
-        a later change built on its outcome."""
+        a later change built on its outcome, or the files are nowhere any more."""
         if self.live(path) is not None:
             return True
         group = self._undoable.get(path)
@@ -236,11 +239,17 @@ class FileMerge:
                 self._revive(output.path) and key_of(self.live(output.path)) == key_of(output)
             ):
                 return False
+        if not all(self._is_there(file) for file in group.inputs):
+            return False
         for output in group.outputs:
             self._overlay[output.path] = self._undone[output.path] = None
         for file in group.inputs:
             self._overlay[file.path] = self._undone[file.path] = file
         return True
+
+    def _is_there(self, file: FileEntry) -> bool:
+        vector = vector_object(file)
+        return self._holds(file.path) and (vector is None or self._holds(vector))
 
     def _carry_rearrangement(self, ours: Transaction, carried: Carried) -> None:
         for group in groups_of(ours, self._sources.base):

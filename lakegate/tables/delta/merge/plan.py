@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -64,11 +64,13 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """How stored rows are read: deletion vectors of either side, and rows of files that a side added."""
+    """How what is stored is read: deletion vectors of either side, rows of files that a side added; and whether an
+    object (relative to the table) is there still, on some side or in the destination's history since the base."""
 
     vector: ReadVector
     source_rows: ReadRows
     destination_rows: ReadRows
+    holds: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class _Merge:
         sources = Sources(
             three.base.version, three.destination.version, new, self._theirs.transactions, replay.isolation
         )
-        self._files = FileMerge(ctx, sources, readers.vector)
+        self._files = FileMerge(ctx, sources, readers.vector, readers.holds)
 
     def plan(self) -> MergePlan:
         carried = [
