@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 from lakegate.client import names
 from lakegate.client.http import Query, Sent
 from lakegate.client.requests import Requests, results
 from lakegate.client.wire import rows
 from lakegate.model import (
+    MAX_PAGE,
     PartitionDiff,
     Resolution,
     RowDiff,
@@ -18,6 +18,8 @@ from lakegate.model import (
     TableProfile,
     page_amount,
 )
+
+_PIECE_BYTES = 1 << 20
 
 
 class RowRequests(Requests):
@@ -33,7 +35,7 @@ class RowRequests(Requests):
         return self.get((*_between(left, right), "profile"), rows.profile_from_json, {"table": names.table(path)})
 
     def row_diff(self, left: str, right: str, request: RowDiffRequest) -> RowDiff:
-        query = {**_asked(request), "limit": request.limit}
+        query = {**_asked(request), "limit": min(request.limit, MAX_PAGE)}
         return self.get((*_between(left, right), "rows"), rows.row_diff_from_json, query)
 
     def row_diff_file(self, left: str, right: str, request: RowDiffRequest, form: RowFormat) -> Iterator[bytes]:
@@ -51,14 +53,15 @@ class RowRequests(Requests):
 
     def _file(self, route: tuple[str, ...], query: Query) -> Iterator[bytes]:
         """Asks for a file, and yields it as it comes. A refusal is raised here, before the first bytes."""
-        opened = ExitStack()
-        response = opened.enter_context(self.http.stream("GET", self.path(*route), Sent(query)))
+        pieces = self._pieces(route, query)
+        next(pieces)
+        return pieces
 
-        def pieces() -> Iterator[bytes]:
-            with opened:
-                yield from response.iter_bytes()
-
-        return pieces()
+    def _pieces(self, route: tuple[str, ...], query: Query) -> Iterator[bytes]:
+        # Begun by its maker, so that the connection goes back also where nobody reads what was asked for.
+        with self.http.stream("GET", self.path(*route), Sent(query)) as response:
+            yield b""
+            yield from response.iter_raw(_PIECE_BYTES)
 
 
 def _between(left: str, right: str) -> tuple[str, str, str, str]:
