@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import duckdb
 import pytest
 
 from lakegate import tree
@@ -105,6 +107,27 @@ def test_every_file_is_what_its_name_says(manifests: Manifests) -> None:
         "default_branch": "main",
         "created": 1_750_000_000_000,
     }
+
+
+def test_the_listing_is_read_with_duckdb_and_the_specification_alone(
+    manifests: Manifests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = (HERE.parents[1] / "docs/spec/storage-format.md").read_text(encoding="utf-8")
+    block = re.search(r"```sql\n(.*?)```", spec, re.DOTALL)
+    assert block is not None
+    statements = [text.strip() for text in re.sub(r"--.*", "", block[1]).split(";") if text.strip()]
+    manifest, root, nodes, level, descend, listing = statements
+    monkeypatch.chdir(NAMESPACE)
+    con = duckdb.connect()
+    con.execute(manifest, {"commit": EXPECTED["Merge"]["commit"]["id"]})
+    con.execute(root)
+    con.execute(nodes)
+    while con.execute(level).fetchall() != [("0",)]:
+        con.execute(descend)
+    listed = con.execute(listing).fetchall()
+    assert len(listed) == EXPECTED["Merge"]["manifest"]["objects"]
+    entries = tree.iterate(manifests.nodes, OBJECTS, NodeId(EXPECTED["Merge"]["manifest"]["objects_root"]))
+    assert listed == [(entry.path, entry.size, entry.digest) for entry in entries]
 
 
 def test_the_same_content_is_written_to_the_same_names(tmp_path: Path, maker: ModuleType) -> None:
