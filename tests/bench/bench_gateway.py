@@ -205,10 +205,13 @@ def large_put(server: Server, body: bytes) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round, to see that it runs")
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=None)
     options = parser.parse_args()
+    if options.quick:
+        options.seconds, options.rounds = 0.3, 1
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for figure in run(Path(folder), options.seconds, options.rounds):
             print(

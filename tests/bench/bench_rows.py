@@ -123,10 +123,13 @@ def by_duckdb(left: list[str], right: list[str], key: tuple[str, ...], runs: int
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="200,000 rows once, to see that it runs")
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=None)
     given = parser.parse_args()
+    if given.quick:
+        given.rows, given.runs = 200_000, 1
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
         folder = Path(name)
         left, right = in_process(build, folder, given.rows)
