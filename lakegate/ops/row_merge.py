@@ -36,7 +36,6 @@ from lakegate.tables.scan import TableLayout
 
 Change = tuple[str, Entry | None]
 
-_SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
 # Features whose rules for writers are kept by rewriting files whole, with rows that were right on one of the sides.
 _WRITTEN_FEATURES = frozenset(
     {
@@ -241,15 +240,14 @@ class _Writing:
         }
 
     def _folder(self, rewrite: Rewrite, values: Mapping[str, str | None]) -> str:
-        """Where files of a partition lie. A Delta table needs no folders; a Parquet dataset has its values there."""
-        if self._head.format is TableFormat.PARQUET:
-            if rewrite.files:
-                return _parent(rewrite.files[0])
-            names = self._head.partition_columns
-            return "".join(f"{quote(name, safe='')}={_hive(values[name])}/" for name in names)
-        if self._layout.is_mapped or not all(value is not None and set(value) <= _SAFE for value in values.values()):
+        """Where files of a partition lie. A Parquet dataset has its values there and nowhere else. A Delta table has
+        them in its log; but Polars reads them from the folders, and answers null where there are none."""
+        if self._head.format is TableFormat.PARQUET and rewrite.files:
+            return _parent(rewrite.files[0])
+        if self._layout.is_mapped:
             return ""
-        return "".join(f"{name}={values[name]}/" for name in self._head.partition_columns if set(name) <= _SAFE)
+        names = self._head.partition_columns
+        return "".join(f"{quote(name, safe='')}={_hive(values[name])}/" for name in names)
 
 
 def _parent(file: FileEntry) -> str:
