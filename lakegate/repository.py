@@ -361,6 +361,19 @@ class EmbeddedRepository:
 
         return list_at(self.ctx, ref, request, with_staged=with_staged)
 
+    def look_live(self, ref: str, path: str) -> Seen:
+        """Looks up a path below `_live/`; see `lakegate.tables.live`."""
+        from lakegate.ids import object_path
+        from lakegate.tables.live import look_live
+
+        return look_live(self.ctx, ref, object_path(path))
+
+    def list_live(self, ref: str, request: ListRequest) -> Listing:
+        """Lists a page of a table's live files; see `lakegate.tables.live`."""
+        from lakegate.tables.live import list_live
+
+        return list_live(self.ctx, ref, request)
+
     def writable(self, branch: str) -> CommitId:
         """Returns where a branch stands. Raises NotFound(BRANCH_NOT_FOUND), Refused(READ_ONLY_REF)."""
         from lakegate import refs

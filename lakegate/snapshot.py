@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice, takewhile
 
@@ -80,26 +80,32 @@ class Snapshot:
 
     def items(self, request: ListRequest) -> Iterator[Entry | CommonPrefix]:
         """Yields what a listing shows; with a delimiter, whole folders are stepped over, not walked through."""
-        if not request.delimiter:
-            yield from self.iterate(request.prefix, request.after)
+        return fold(self.iterate, request)
+
+
+def fold(iterate: Callable[[str, str], Iterator[Entry]], request: ListRequest) -> Iterator[Entry | CommonPrefix]:
+    """Makes a listing of ordered entries. `iterate` yields those below a prefix, after a path; with a delimiter it is
+    called anew behind each folder, which so is stepped over and not walked through."""
+    if not request.delimiter:
+        yield from iterate(request.prefix, request.after)
+        return
+    after = request.after
+    folder = _folder(after, request.prefix, request.delimiter)
+    seen = folder if after == folder else None
+    if seen is not None:
+        after = seen + _LAST
+    while True:
+        for entry in iterate(request.prefix, after):
+            folder = _folder(entry.path, request.prefix, request.delimiter)
+            if folder is None:
+                yield entry
+            elif folder != seen:
+                yield CommonPrefix(folder)
+                seen = folder
+                after = folder + _LAST
+                break
+        else:
             return
-        after = request.after
-        folder = _folder(after, request.prefix, request.delimiter)
-        seen = folder if after == folder else None
-        if seen is not None:
-            after = seen + _LAST
-        while True:
-            for entry in self.iterate(request.prefix, after):
-                folder = _folder(entry.path, request.prefix, request.delimiter)
-                if folder is None:
-                    yield entry
-                elif folder != seen:
-                    yield CommonPrefix(folder)
-                    seen = folder
-                    after = folder + _LAST
-                    break
-            else:
-                return
 
 
 @dataclass(frozen=True, slots=True)

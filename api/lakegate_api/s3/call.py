@@ -12,11 +12,14 @@ from lakegate.access import Authenticator, Principal
 from lakegate.ids import CommitId
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
 from lakegate_api.s3.addressing import Bucket, GatewayOptions
+from lakegate_api.s3.failures import S3Refusal
 from lakegate_api.s3.request import S3Request
 from lakegate_api.s3.sigv4 import Signed
 from lakegate_api.s3.work import Threads
 
 T = TypeVar("T")
+
+LIVE = "_live/"  # below it a ref shows each table's live files alone: see `lakegate.tables.live`
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +84,14 @@ class ObjectCall(BucketCall):
         self.ref = self.ref_of(ref)
 
     async def require_branch(self) -> None:
-        """Notes where the branch stands. Raises NotFound(BRANCH_NOT_FOUND), Refused(READ_ONLY_REF)."""
+        """Notes where the branch stands. Raises NotFound(BRANCH_NOT_FOUND), Refused(READ_ONLY_REF), S3Refusal for a
+        path that is a view."""
+        self.require_no_view()
         self.call.commit = await self.quick(lambda: self.repository.writable(self.ref))
+
+    def require_no_view(self) -> None:
+        """Raises S3Refusal(MethodNotAllowed) for a path below `_live/`."""
+        if self.path.startswith(LIVE):
+            raise S3Refusal(
+                "MethodNotAllowed", f"{LIVE} is a view of tables, and not a place.", "Write to the table's own path."
+            )

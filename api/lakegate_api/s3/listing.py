@@ -16,7 +16,7 @@ from urllib.parse import quote
 from lakegate.ids import CommitId
 from lakegate.model import MAX_PAGE, CommonPrefix, Entry, ListRequest, Page
 from lakegate_api.s3.answers import Answer
-from lakegate_api.s3.call import BucketCall
+from lakegate_api.s3.call import LIVE, BucketCall
 from lakegate_api.s3.documents import Element, document, iso_time
 from lakegate_api.s3.failures import invalid_argument, not_offered
 
@@ -161,7 +161,10 @@ def _of_ref(call: BucketCall, ref: str, folder: str, wanted: Wanted) -> Iterator
     left = wanted.amount + 1
     while left > 0:
         request = ListRequest(prefix, after, min(left, MAX_PAGE), wanted.delimiter)
-        listing = call.repository.list_at(ref, request, with_staged=wanted.with_staged)
+        if prefix.startswith(LIVE):
+            listing = call.repository.list_live(ref, request)
+        else:
+            listing = call.repository.list_at(ref, request, with_staged=wanted.with_staged)
         call.call.commit = listing.commit
         for item in listing.page.items:
             if isinstance(item, CommonPrefix):

@@ -13,7 +13,7 @@ from lakegate.ops.objects import StoredReader
 from lakegate.snapshot import object_not_found
 from lakegate_api.rest.ranges import parse_range
 from lakegate_api.s3.answers import Answer
-from lakegate_api.s3.call import ObjectCall
+from lakegate_api.s3.call import LIVE, ObjectCall
 from lakegate_api.s3.conditions import is_not_modified
 from lakegate_api.s3.documents import document
 from lakegate_api.s3.failures import S3Refusal, invalid_argument, not_offered
@@ -42,7 +42,10 @@ async def find(call: ObjectCall) -> Target:
         return await _folder_of_ref(call)
     path = call.path
     try:
-        seen = await call.quick(lambda: call.repository.look(ref, path))
+        if path.startswith(LIVE):
+            seen = await call.run(lambda: call.repository.look_live(ref, path))
+        else:
+            seen = await call.quick(lambda: call.repository.look(ref, path))
     except NotFound as error:
         if version != "null" and error.kind is ErrorKind.COMMIT_NOT_FOUND:
             raise S3Refusal("NoSuchVersion", f"There is no commit {version}.", "Version ids are commit ids.") from None

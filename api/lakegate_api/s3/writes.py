@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lakegate.errors import ErrorKind, NotFound
-from lakegate.model import Entry, PutRequest
+from lakegate.model import PutRequest
 from lakegate.ops.objects import ObjectUpload
 from lakegate.snapshot import object_not_found
 from lakegate_api.s3 import checksums
@@ -33,6 +33,7 @@ async def put_object(call: ObjectCall) -> Answer:
     """PutObject."""
     if not call.path:
         return await _mark_ref(call)
+    call.require_no_view()
     request = write_conditions(call.request.headers, described(call.request.headers))
 
     def start() -> ObjectUpload:
@@ -121,8 +122,3 @@ async def _mark_ref(call: ObjectCall) -> Answer:
         )
     await call.require_branch()
     return Answer(200, {"etag": f'"{_EMPTY_MD5}"'})
-
-
-def put_answer(entry: Entry) -> dict[str, str]:
-    """The headers that tell of an object that was written."""
-    return {"etag": f'"{entry.etag}"', **checksum_headers(entry)}
