@@ -75,7 +75,10 @@ class S3Gateway:
         request = S3Request(scope)
         call: Call | None = None
         try:
-            principal, signed = self._signatures.check(request)
+            if self._service.has_local_database:
+                principal, signed = self._signatures.check(request)
+            else:
+                principal, signed = await self._service.threads.run(lambda: self._signatures.check(request))
             call = Call(self._service, request, receive, principal, signed)
             answer = await self._answer(call)
         except (LakegateError, S3Refusal) as error:
