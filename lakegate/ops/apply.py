@@ -71,7 +71,7 @@ def _apply(ctx: RepositoryContext, branch: str, request: ApplyRequest, verb: str
 def _replaying(ctx: RepositoryContext, applied: Commit, head: CommitId, verb: str) -> Replaying:
     """Files decide: what a commit changed is known, and is put or taken away as it is."""
     origin = {"operation": verb, "sourceCommit": applied.id}
-    return Replaying(Isolation.SNAPSHOT, origin, verb.upper(), held_since(ctx, head, applied.id))
+    return Replaying(Isolation.SNAPSHOT, origin, verb.upper(), held_since(ctx, (head, applied.id), applied.id))
 
 
 def _parent(commit: Commit, request: ApplyRequest) -> CommitId:

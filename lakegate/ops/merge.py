@@ -73,7 +73,7 @@ def _plan(
         )
     sides = Sides(*(manifest_of(ctx, commit) for commit in (base, theirs, state.commit)))
     origin = {"operation": "merge", "source": source, "sourceCommit": theirs}
-    replaying = Replaying(request.isolation, origin, earlier=held_since(ctx, state.commit, base))
+    replaying = Replaying(request.isolation, origin, earlier=held_since(ctx, (state.commit, theirs), base))
     settlement = Settlement(request.resolutions, request.strategy, request.dry_run, replaying)
     return base, plan_three_way(ctx, sides, settlement)
 

@@ -42,7 +42,7 @@ def _nowhere(_: str) -> Entry | None:
 class Replaying:
     """How tables are replayed. `origin` tells where the versions come from, and goes into their commitInfo; `verb`
     names the operation of a version that no single one of the source's stands behind. `earlier` finds an object that
-    some commit of the destination's held since the base: what a vacuum took away may be needed again."""
+    some commit of either side held since the base: what a vacuum took away may be needed again."""
 
     isolation: Isolation = Isolation.WRITE_SERIALIZABLE
     origin: Mapping[str, Any] = field(default_factory=dict)
@@ -61,12 +61,12 @@ class Replayed:
     disputed: Sequence[tuple[Entry | None, Entry, Entry | None]] = ()
 
 
-def held_since(ctx: RepositoryContext, head: CommitId, base: CommitId) -> Callable[[str], Entry | None]:
-    """Returns what finds an object in the newest of the commits that lead from `base` to `head` and hold it."""
+def held_since(ctx: RepositoryContext, heads: tuple[CommitId, ...], base: CommitId) -> Callable[[str], Entry | None]:
+    """Returns what finds an object in the newest of the commits that lead from `base` to the heads and hold it."""
     floor = ctx.manifests.read_commit(base).generation
 
     def find(path: str) -> Entry | None:
-        for commit in islice(walk(ctx.manifests.read_commit, (head,)), _MOST_COMMITS):
+        for commit in islice(walk(ctx.manifests.read_commit, heads), _MOST_COMMITS):
             if commit.generation < floor:
                 return None
             root = ctx.manifests.read_manifest(commit.manifest).objects_root

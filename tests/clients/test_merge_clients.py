@@ -177,6 +177,20 @@ def test_a_compaction_and_a_vacuum_on_one_branch_stand_in_no_merges_way(tables: 
     check_log(tables.at("main"))
 
 
+def test_a_compaction_and_a_vacuum_of_the_source_are_left_out(tables: Branches) -> None:
+    tables.change("exp", append((5, 0, 1)))
+    tables.change("exp", compact, vacuum)
+    tables.change("main", delete("p = 0 and id = 1"))
+    tables.merge("exp", "main")
+    assert tables.ids("main") == [2, 3, 4, 5]
+
+
+def test_files_that_no_commit_ever_held_are_missed_as_a_conflict(tables: Branches) -> None:
+    tables.change("exp", append((5, 0, 1)), compact, vacuum)
+    tables.change("main", delete("p = 0 and id = 1"))
+    assert tables.conflicts("exp", "main") == {ConflictKind.CONCURRENT_DELETE_DELETE}
+
+
 @pytest.mark.parametrize("cleaned", ["main", "exp"])
 def test_logs_that_writers_cleaned_up_are_merged_by_their_states(tables: Branches, cleaned: str) -> None:
     other = "exp" if cleaned == "main" else "main"

@@ -131,7 +131,7 @@ class _Merge:
             Carried() if shared else self._files.carry(transaction)
             for transaction, shared in zip(self._all.transactions, self._shared, strict=True)
         ]
-        clashes = self._clashes()
+        clashes = self._clashes() or self._gone(carried)
         if clashes:
             return MergePlan(clashes=tuple(clashes))
         writer = VersionWriter(self._ctx, self._three.destination.version, self._replay.now)
@@ -175,6 +175,26 @@ class _Merge:
                 transaction, theirs.transactions, self._three.base.version, isolation, self._files.united
             )
         return found + self._files.clashes
+
+    def _gone(self, carried: Sequence[Carried]) -> list[Clash]:
+        """Files that would be live, and that are nowhere any more: a compaction that can't be left out."""
+        found: list[Clash] = []
+        for transaction, part in zip(self._all.transactions, carried, strict=True):
+            files = [
+                addition.file
+                for addition in part.adds
+                if key_of(self._files.live(addition.file.path)) == key_of(addition.file)
+                and not self._readers.holds(addition.file.path)
+            ]
+            if files:
+                why = (
+                    "the source compacted files that the destination changed, so that the compaction is left out; but "
+                    "some of its files are nowhere any more"
+                )
+                base = self._three.base.version
+                kind = ConflictKind.CONCURRENT_DELETE_DELETE
+                found.append(clash(kind, why, [transaction], self._theirs.transactions, files, base))
+        return found
 
     def _invalid(self) -> list[Clash]:
         """Holds each side's new files against the other's new definition of the table."""
