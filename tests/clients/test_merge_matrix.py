@@ -1,7 +1,7 @@
 """Every pair of operations on one Delta table, on two branches: what merges, what conflicts, and which rows come out.
 
 The pairs are generated; what is expected of them are Delta's conflict rules (`_expected`), with two differences that
-docs/design/003-merging-delta-tables.md gives the reasons of: compactions never stand in the way, and a new definition
+docs/design/014-merging-delta-tables.md gives the reasons of: compactions never stand in the way, and a new definition
 of the table is held against the other side's files, where Delta's writers would start over.
 """
 

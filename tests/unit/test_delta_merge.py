@@ -269,6 +269,11 @@ def test_rows_that_both_sides_deleted_of_one_file_are_deleted(case: Case, isolat
     assert (plan.counts.rows_removed, plan.counts.rows_added) == (1, 0)
 
 
+def test_rows_that_the_destination_deleted_all_need_no_version(case: Case) -> None:
+    plan = case.merge([with_vectors()], [delete_rows("f", None, vector(1))], [delete_rows("f", None, vector(1, 2))])
+    assert (plan.clashes, plan.commits) == ((), ())
+
+
 def test_a_long_vector_is_a_file(case: Case) -> None:
     base: Body = (protocol(3, 7, VECTORS, VECTORS), metadata(), add("f", rows=200_000))
     ours = write_vector(BitMap64(range(0, 9000, 3)), uuid.uuid4())

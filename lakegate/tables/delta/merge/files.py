@@ -292,11 +292,13 @@ class FileMerge:
         if twice and (not deletes or ours.change_files):
             return False
         union = wanted | theirs
+        self.united.add(add.path)
+        if union == theirs:
+            return True
         vector = write_vector(union, uuid.uuid4())
         if vector.path is not None:
             self.vectors[vector.path] = vector
         carried.removes.append(Removal(add.path, add.data_change))
-        self.united.add(add.path)
         if len(union) == num_records(action_of(live).get("stats")):
             self._put(add.path, None)
             return True
