@@ -49,6 +49,7 @@ from lakegate.model import (
     RowDiff,
     RowDiffRequest,
     RowFormat,
+    StageRequest,
     TableDiff,
     TableHistoryItem,
     TablePreview,
@@ -184,6 +185,14 @@ class Repository(Protocol):
         self, branch: str, path: str, source_ref: str, source_path: str, request: PutRequest | None = None
     ) -> Entry:
         """Copies an object onto a branch without copying bytes. `request` replaces metadata and content type."""
+        ...
+
+    def stage(self, branch: str, path: str, request: StageRequest) -> Entry:
+        """Makes an object outside the repository stand at a path (uncommitted), as an import does, without copying it.
+
+        Raises NotFound(OBJECT_NOT_FOUND), InvalidInput(CHECKSUM_MISMATCH, INVALID_ARGUMENT for a place that a
+        repository owns), and what `put` raises of the branch and of Delta logs.
+        """
         ...
 
     def set_metadata(self, branch: str, path: str, metadata: Mapping[str, str]) -> Entry:

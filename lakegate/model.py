@@ -889,6 +889,23 @@ class PutRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class StageRequest:
+    """An object that lies outside the repository, at `url`, and is to stand on a branch without being copied.
+
+    size      checked
+    checksum  its ETag or MD5; checked where both it and the store's ETag are an MD5 (hex)
+    mtime     milliseconds; None: the store's
+    """
+
+    url: str
+    size: int
+    checksum: str = ""
+    mtime: int | None = None
+    content_type: str = "application/octet-stream"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteFailure:
     path: str
     code: str

@@ -60,6 +60,7 @@ from lakegate.model import (
     RowDiff,
     RowDiffRequest,
     RowFormat,
+    StageRequest,
     TableDiff,
     TableHistoryItem,
     TablePreview,
@@ -403,6 +404,11 @@ class EmbeddedRepository:
         from lakegate.ops.objects import copy_entry
 
         return copy_entry(self.ctx, branch, path, source, request)
+
+    def stage(self, branch: str, path: str, request: StageRequest) -> Entry:
+        from lakegate.ops.stage import stage
+
+        return stage(self.ctx, branch, path, request)
 
     def set_metadata(self, branch: str, path: str, metadata: Mapping[str, str]) -> Entry:
         from lakegate.ops.objects import set_metadata

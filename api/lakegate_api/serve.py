@@ -103,7 +103,6 @@ def _opened(settings: ServerSettings, make_app: MakeApp) -> Generator[tuple[_Ser
         shown = made if settings.access_key_id is None else None
         config = uvicorn.Config(
             make_app(lake, Authenticator(lake.meta, box), settings),
-            log_level=settings.log_level,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -20,6 +20,7 @@ from lakegate.model import (
     Page,
     Part,
     PutRequest,
+    StageRequest,
     Upload,
 )
 
@@ -60,6 +61,18 @@ class ContentRequests(Requests):
         sent = Sent({"dest_path": object_path(path)}, body, headers=headers)
         route = self.path("branches", names.branch(branch), "objects", "copy")
         return self.http.read("POST", route, self._entry, sent)
+
+    def stage(self, branch: str, path: str, request: StageRequest) -> Entry:
+        route = self.path("branches", names.branch(branch), "objects")
+        body = {
+            "physical_address": request.url,
+            "checksum": request.checksum,
+            "size_bytes": request.size,
+            "mtime_ms": request.mtime,
+            "metadata": dict(request.metadata),
+            "content_type": request.content_type,
+        }
+        return self.http.read("PUT", route, self._entry, Sent({"path": object_path(path)}, body))
 
     def set_metadata(self, branch: str, path: str, metadata: Mapping[str, str]) -> Entry:
         route = self.path("branches", names.branch(branch), "objects", "stat", "user_metadata")

@@ -71,7 +71,6 @@ _GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Writing to storage past the server": (
         ("getPhysicalAddress", "GET", f"{_R}/branches/{{branch}}/staging/backing"),
         ("linkPhysicalAddress", "PUT", f"{_R}/branches/{{branch}}/staging/backing"),
-        ("stageObject", "PUT", f"{_R}/branches/{{branch}}/objects"),
     ),
     "Hooks": (
         ("listRepositoryRuns", "GET", f"{_R}/actions/runs"),

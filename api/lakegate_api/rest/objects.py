@@ -10,7 +10,7 @@ from lakegate.client.wire.nouns import page_to_json
 from lakegate.client.wire.objects import entry_to_json, listed_to_json
 from lakegate.errors import ErrorKind, InvalidInput, PreconditionFailed
 from lakegate.ids import object_path
-from lakegate.model import DeleteFailure, Entry, PutRequest
+from lakegate.model import DeleteFailure, Entry, PutRequest, StageRequest
 from lakegate_api.errors import ANSWERS
 from lakegate_api.rest.calls import Call, PathListing, errors
 from lakegate_api.rest.downloads import entry_headers, not_modified, stream
@@ -18,6 +18,8 @@ from lakegate_api.rest.models import objects as models
 from lakegate_api.rest.ranges import names_etag, parse_range
 
 router = APIRouter(prefix="/repositories/{repository}", tags=["objects"])
+
+DEFAULT_TYPE = "application/octet-stream"
 
 Path = Annotated[str, Query(description="The object's path.")]
 Presign = Annotated[bool, Query(description="Without effect: the server signs no URLs (see /config).")]
@@ -190,6 +192,31 @@ def _copy_request(
         if_none_match=if_none_match is not None,
         if_match=None if if_match is None else if_match.strip().strip('"'),
     )
+
+
+@router.put(
+    "/branches/{branch}/objects",
+    operation_id="stageObject",
+    status_code=201,
+    responses=errors(404, 412),
+    response_model=models.ObjectStats,
+    response_model_exclude_unset=True,
+)
+def stage_object(call: Call, repository: str, branch: str, path: Path, body: models.ObjectStageCreation) -> Any:
+    """Makes an object outside the repository stand on a branch, without copying its bytes."""
+    mtime = body.mtime_ms
+    if mtime is None and body.mtime is not None:
+        mtime = body.mtime * 1000
+    request = StageRequest(
+        url=call.storage_url(body.physical_address),
+        size=body.size_bytes,
+        checksum=body.checksum,
+        mtime=mtime,
+        content_type=body.content_type or DEFAULT_TYPE,
+        metadata=body.metadata or {},
+    )
+    opened = call.repository(repository)
+    return entry_to_json(opened.stage(branch, path, request), opened.info.storage_namespace)
 
 
 @router.put(

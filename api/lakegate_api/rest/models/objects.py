@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from lakegate_api.rest.models.base import Answer, Ask, HeaderValue, Metadata, Pagination
+from lakegate_api.rest.models.base import Answer, Ask, HeaderValue, Metadata, Milliseconds, Pagination, Seconds
 from lakegate_api.rest.models.refs import Commit, CommitCreation
 
 
@@ -43,6 +43,17 @@ class ObjectCopyCreation(Ask):
     content_type: HeaderValue | None = None
     metadata: Metadata | None = Field(default=None, description="Replaces the source's metadata where given.")
     headers: dict[str, HeaderValue] | None = None
+
+
+class ObjectStageCreation(Ask):
+    physical_address: str = Field(description="The object's URL, as the server sees it, outside all repositories.")
+    checksum: str = Field(description="Its ETag or MD5; checked where both it and the store's ETag are an MD5.")
+    size_bytes: int = Field(ge=0, le=1 << 62, description="Checked.")
+    mtime: Seconds | None = None
+    mtime_ms: Milliseconds | None = Field(default=None, description="The same in milliseconds; beats `mtime`.")
+    metadata: Metadata | None = None
+    content_type: HeaderValue | None = None
+    force: bool = False
 
 
 class UpdateObjectUserMetadata(Ask):
