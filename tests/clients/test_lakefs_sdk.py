@@ -360,9 +360,9 @@ def test_an_import_from_nowhere_says_so(repo: Any, tmp_path: Path) -> None:
     assert str(tmp_path) in str(failed.value)
 
 
-def test_an_object_outside_is_staged_without_a_copy(repo: Any, tmp_path: Path) -> None:
+def test_an_object_outside_is_staged_without_a_copy(client: Client, repo: Any, tmp_path: Path) -> None:
     (tmp_path / "far.csv").write_text("far")
-    api = repo._client.sdk_client.objects_api
+    api = client.sdk_client.internal_api
     there = lakefs_sdk.ObjectStageCreation(
         physical_address=f"local://{tmp_path}/far.csv", checksum="", size_bytes=3, mtime=1700000000, metadata={"k": "v"}
     )
@@ -370,7 +370,7 @@ def test_an_object_outside_is_staged_without_a_copy(repo: Any, tmp_path: Path) -
     assert (staged.mtime, staged.content_type, staged.metadata) == (1700000000, "text/csv", {"k": "v"})
     assert repo.branch("main").object("near.csv").reader(mode="r").read() == "far"
     assert [change.path for change in repo.branch("main").uncommitted()] == ["near.csv"]
-    own = api.stat_object(repo.id, "main", "near.csv").physical_address
+    own = client.sdk_client.objects_api.stat_object(repo.id, "main", "near.csv").physical_address
     assert own == f"file://{tmp_path}/far.csv"
     for wrong, status in (
         ({"size_bytes": 4}, 400),
