@@ -121,11 +121,9 @@ class JobRunner:
         """Marks a job failed where its process has died, and returns it as it is then."""
         if job.state is not JobState.RUNNING or self._clock() - job.updated < STALE_MS:
             return job
-        message = (
-            "The process that ran the job went away before it ended. What it had committed stands; "
-            "look at the branch's log, and start the job again where its commit is missing."
-        )
-        error = (ErrorKind.INTERNAL.value, message)
+        hint = "Look at the branch's log, and start the job again where its commit is missing."
+        message = f"The process that ran the job went away before it ended. What it had committed stands. {hint}"
+        error = (ErrorKind.INTERNAL.value, message, hint)
         ctx.meta.update_job(ctx.info.id, job.id, state=JobState.FAILED, error=error)
         return ctx.meta.get_job(ctx.info.id, job.id) or job
 
@@ -163,10 +161,10 @@ class _Running:
             with _Heartbeat(self.touch):
                 result = dict(work(self.progress))
         except BaseException as error:
-            state, code, message = _outcome(error)
-            if state is JobState.FAILED and code == ErrorKind.INTERNAL:
+            state, told = _outcome(error)
+            if state is JobState.FAILED and told[0] == ErrorKind.INTERNAL:
                 _log.exception("the job %s (%s) failed", self.job.id, self.job.kind)
-            self._end(state, {}, (code, message))
+            self._end(state, {}, told)
             raise
         return self._end(JobState.DONE, result, None)
 
@@ -197,7 +195,7 @@ class _Running:
         if asked:
             self.cancelled.set()
 
-    def _end(self, state: JobState, result: Mapping[str, Any], error: tuple[str, str] | None) -> Job:
+    def _end(self, state: JobState, result: Mapping[str, Any], error: tuple[str, str, str] | None) -> Job:
         ended = replace(
             self.job,
             state=state,
@@ -207,6 +205,7 @@ class _Running:
             result=result,
             error_code=error[0] if error else None,
             error_message=error[1] if error else None,
+            error_hint=error[2] if error else "",
         )
         for attempt in range(_ENDING_TRIES):
             try:
@@ -253,10 +252,11 @@ class _Heartbeat:
                 _log.exception("a job's heartbeat failed")
 
 
-def _outcome(error: BaseException) -> tuple[JobState, str, str]:
+def _outcome(error: BaseException) -> tuple[JobState, tuple[str, str, str]]:
+    """How a job ended that raised: its state, and code, message with hint, and hint."""
     if isinstance(error, LakegateError):
         cancelled = error.kind is ErrorKind.CANCELLED
-        return JobState.CANCELLED if cancelled else JobState.FAILED, error.kind.value, str(error)
+        return JobState.CANCELLED if cancelled else JobState.FAILED, (error.kind.value, str(error), error.hint)
     if isinstance(error, KeyboardInterrupt | SystemExit):
-        return JobState.CANCELLED, ErrorKind.CANCELLED.value, "The process that ran the job was stopped."
-    return JobState.FAILED, ErrorKind.INTERNAL.value, f"{type(error).__name__}: {error}"
+        return JobState.CANCELLED, (ErrorKind.CANCELLED.value, "The process that ran the job was stopped.", "")
+    return JobState.FAILED, (ErrorKind.INTERNAL.value, f"{type(error).__name__}: {error}", "")

@@ -583,6 +583,7 @@ class Job:
     result: Mapping[str, Any] = field(default_factory=dict)
     error_code: str | None = None
     error_message: str | None = None
+    error_hint: str = ""
 
 
 Progress = Callable[[int, int | None], None]

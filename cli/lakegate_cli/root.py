@@ -158,11 +158,14 @@ def _add_global_options(command: _AnyCommand) -> None:
             command.params.append(option)
 
 
+_ATTRIBUTES = {"lake": "url", "repo": "repository", "as_json": "json"}
+
+
 def _global_options(home: _Home = None, lake: _Lake = None, repo: _Repo = None, as_json: _Json = False) -> None:
     """Declares the options that `_add_global_options` copies."""
 
 
 def _take(ctx: Any, param: Any, value: Any) -> None:
     if value not in (None, False) and isinstance(ctx.obj, Session):
-        name: str = {"lake": "url", "repo": "repository", "as_json": "json"}.get(param.name, param.name)
+        name = _ATTRIBUTES.get(str(param.name), str(param.name))
         setattr(ctx.obj, name, value)

@@ -149,7 +149,7 @@ class ChangeRequests(RefRequests):
                 raise
             job = self.job(job.id)
         if job.error_code is not None:
-            raise error_of_code(job.error_code, job.error_message or job.error_code)
+            raise error_of_code(job.error_code, job.error_message or job.error_code, job.error_hint)
         return job
 
     def _cancelled(self, job: Job) -> bool:

@@ -176,9 +176,9 @@ def _rebuild(body: dict[str, Any]) -> LakegateError:
     return CLASSES[kind](kind, message, hint=hint, details=details)
 
 
-def error_of_code(code: str, message: str) -> LakegateError:
-    """The exception for a code and a message without hint, as a failed job keeps them."""
-    return _rebuild({"code": code, "message": message})
+def error_of_code(code: str, message: str, hint: str) -> LakegateError:
+    """The exception for what a failed job keeps: its code, and its message that ends with its hint."""
+    return _rebuild({"code": code, "message": message, "hint": hint})
 
 
 def _foreign(status: int) -> LakegateError:

@@ -49,7 +49,7 @@ class Database:
     def close(self) -> None:
         self.backend.close()
 
-    def rows(self, query: Select[Any], **values: Any) -> list[Any]:
+    def rows(self, query: Select[*tuple[Any, ...]], **values: Any) -> list[Any]:
         """Runs a query and returns its rows. The query object is compiled once: keep it, and name what varies by
         `bindparam`."""
         prepared = self._prepared.get(query)
@@ -66,7 +66,7 @@ class Database:
                 raise self._said(error) from error
         raise AssertionError("unreachable")
 
-    def row(self, query: Select[Any], **values: Any) -> Any | None:
+    def row(self, query: Select[*tuple[Any, ...]], **values: Any) -> Any | None:
         """Runs a query and returns its first row."""
         found = self.rows(query, **values)
         return found[0] if found else None

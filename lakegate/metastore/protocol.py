@@ -300,9 +300,11 @@ class MetaStore(Protocol):
         total: int | None = None,
         state: JobState | None = None,
         result: Mapping[str, Any] | None = None,
-        error: tuple[str, str] | None = None,
+        error: tuple[str, str, str] | None = None,
     ) -> bool:
-        """Sets what is given, and `updated`. Returns whether cancellation was asked for (False where the job ended)."""
+        """Sets what is given (`error`: code, message with its hint, hint), and `updated`.
+
+        Returns whether cancellation was asked for (False where the job ended)."""
         ...
 
     def cancel_job(self, repo: RepositoryId, job: JobId) -> bool:

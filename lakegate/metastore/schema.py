@@ -161,6 +161,7 @@ jobs = Table(
     Column("result", _TEXT, nullable=False),
     Column("error_code", _TEXT),
     Column("error_message", _TEXT),
+    Column("error_hint", _TEXT, nullable=False),
     Column("cancel", Boolean, nullable=False),
     Index("jobs_by_time", "repository", "created", "id"),
 )

@@ -94,6 +94,7 @@ class SqlMetaStore(RefRows, StagingRows):
                 result=text_of(job.result),
                 error_code=job.error_code,
                 error_message=job.error_message,
+                error_hint=job.error_hint,
                 cancel=False,
             )
         )
@@ -116,7 +117,7 @@ class SqlMetaStore(RefRows, StagingRows):
         total: int | None = None,
         state: JobState | None = None,
         result: Mapping[str, Any] | None = None,
-        error: tuple[str, str] | None = None,
+        error: tuple[str, str, str] | None = None,
     ) -> bool:
         values: dict[str, Any] = {"updated": now()}
         if done is not None:
@@ -128,7 +129,7 @@ class SqlMetaStore(RefRows, StagingRows):
         if result is not None:
             values["result"] = text_of(result)
         if error is not None:
-            values["error_code"], values["error_message"] = error
+            values["error_code"], values["error_message"], values["error_hint"] = error
         running = (jobs.c.repository == repo, jobs.c.id == job, jobs.c.state == JobState.RUNNING.value)
         row = tx.execute(select(jobs.c.cancel).where(*running)).first()
         if row is None:
@@ -183,4 +184,5 @@ def _job_of(row: Any) -> Job:
         result=json.loads(row.result),
         error_code=row.error_code,
         error_message=row.error_message,
+        error_hint=row.error_hint,
     )

@@ -310,7 +310,7 @@ def test_a_job_hears_of_its_cancellation_and_ends_once(meta: MetaStore) -> None:
     meta.create_job(REPO, job)
     assert not meta.update_job(REPO, job.id, done=5, total=10)
     assert meta.cancel_job(REPO, job.id)
-    assert meta.update_job(REPO, job.id, state=JobState.CANCELLED, error=("cancelled", "stopped"))
+    assert meta.update_job(REPO, job.id, state=JobState.CANCELLED, error=("cancelled", "stopped", ""))
     assert not meta.cancel_job(REPO, job.id)
     assert not meta.update_job(REPO, job.id, state=JobState.DONE)
     ended = meta.get_job(REPO, job.id)

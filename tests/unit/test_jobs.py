@@ -99,7 +99,7 @@ def test_a_refusal_is_recorded_and_raised(ctx: RepositoryContext, runner: JobRun
     background = wait_for_end(runner, ctx, runner.start(ctx, "import", work).id)
     for job in (*runner.list(ctx, 10), background):
         assert (job.state, job.error_code) == (JobState.FAILED, "invalid_path")
-        assert job.error_message == "The path is odd. Choose another."
+        assert (job.error_message, job.error_hint) == ("The path is odd. Choose another.", "Choose another.")
         assert job.done == 3
 
 

@@ -21,6 +21,7 @@ def job_to_json(job: Job) -> Json:
         "result": dict(job.result),
         "error_code": job.error_code,
         "error_message": job.error_message,
+        "error_hint": job.error_hint,
     }
 
 
@@ -36,6 +37,7 @@ def job_from_json(body: Json) -> Job:
         body["result"],
         body["error_code"],
         body["error_message"],
+        body["error_hint"],
     )
 
 

@@ -159,6 +159,7 @@ class Job(Answer):
     result: dict[str, Any]
     error_code: str | None
     error_message: str | None
+    error_hint: str
 
 
 class JobStarted(Answer):

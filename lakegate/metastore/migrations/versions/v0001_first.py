@@ -153,6 +153,7 @@ def _work() -> None:
         sa.Column("result", _TEXT, nullable=False),
         sa.Column("error_code", _TEXT),
         sa.Column("error_message", _TEXT),
+        sa.Column("error_hint", _TEXT, nullable=False),
         sa.Column("cancel", sa.Boolean, nullable=False),
     )
     op.create_index("jobs_by_time", "jobs", ["repository", "created", "id"])
