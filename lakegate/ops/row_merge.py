@@ -43,6 +43,8 @@ _WRITTEN_FEATURES = frozenset(
         "appendOnly",
         "changeDataFeed",
         "checkConstraints",
+        "checkpointProtection",
+        "clustering",
         "columnMapping",
         "deletionVectors",
         "domainMetadata",
@@ -200,7 +202,8 @@ class _Writing:
             "operationParameters": {"key": ",".join(key), "source": f"version {source.version} of another branch"},
             "isBlindAppend": False,
         }
-        draft = Draft(info, adds=tuple(self._adds), removes=tuple(self._removes))
+        # The source's batches are in the result: a stream that goes on here must not write them again.
+        draft = Draft(info, adds=tuple(self._adds), removes=tuple(self._removes), txns=source.txns)
         commit = next_version(self._ctx, self._head, draft, self._ctx.clock())
         self.changes[commit.path] = replace(store_bytes(self._ctx, commit.path, commit.body), mtime=commit.timestamp)
 

@@ -10,12 +10,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lakegate.testing.delta_check import check_log
+
 if TYPE_CHECKING:
     import duckdb
 
 READERS = ("querybuilder", "duckdb", "polars")
 """deltalake's QueryBuilder (DataFusion), DuckDB's delta extension (the Delta kernel), Polars' own Parquet scan.
-deltalake's `to_pyarrow_*` is left out: on tables with column mapping it answers nulls without an error."""
+deltalake's `to_pyarrow_*` is left out: on tables with column mapping it answers nulls without an error.
+
+Beside these there is "parquet": the live files of the checked log, read by pyarrow as they are and brought to the
+schema's types. It is for local tables without deletion vectors, mapped columns and partitions, that clients refuse.
+"""
 
 
 def read_rows(reader: str, table: str, version: int | None = None, storage: Mapping[str, str] | None = None) -> Any:
@@ -23,7 +29,9 @@ def read_rows(reader: str, table: str, version: int | None = None, storage: Mapp
 
     Values are brought to one form: the readers differ in the Python types that they answer, not in what they mean.
     """
-    found = {"querybuilder": _querybuilder, "duckdb": _duckdb, "polars": _polars}[reader](table, version, storage)
+    found = {"querybuilder": _querybuilder, "duckdb": _duckdb, "polars": _polars, "parquet": _parquet}[reader](
+        table, version, storage
+    )
     return Counter(json.dumps({name: _plain(value) for name, value in row.items()}, sort_keys=True) for row in found)
 
 
@@ -70,6 +78,18 @@ def _duckdb(table: str, version: int | None, storage: Mapping[str, str] | None) 
         result = connection.execute(f"select * from delta_scan('{table}'{at})")
         names = [item[0] for item in result.description or ()]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _parquet(table: str, version: int | None, storage: Mapping[str, str] | None) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    if version is not None or storage:
+        raise NotImplementedError("the newest version of a local table only")
+    log = check_log(Path(table))
+    fields = json.loads(log.metadata["schemaString"])["fields"]
+    files = [pq.read_table(Path(table) / path).to_pydict() for path in sorted(log.paths)]
+    names = [field["name"] for field in fields]
+    return [dict(zip(names, row, strict=True)) for file in files for row in zip(*(file[n] for n in names), strict=True)]
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from lakegate.model import CommitRequest, ExportRequest, MergeRequest, Resolution, TableOutcome, Take
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
@@ -98,6 +98,26 @@ def test_statistics_let_readers_skip_files_and_never_rows(repo: EmbeddedReposito
         assert (action["min.id"], action["max.id"]) == (min(ids), max(ids))
         assert (action["min.on"], action["max.on"]) == (min(held["on"].to_pylist()), max(held["on"].to_pylist()))
         assert action["null_count.amount"] == 0
+
+
+def test_a_stream_that_wrote_on_the_source_does_not_write_its_batches_again(
+    repo: EmbeddedRepository, tmp_path: Path
+) -> None:
+    """The merge brings the batches' rows, so it brings the stream's mark too."""
+    base, exp = tmp_path / "base", tmp_path / "exp"
+    write_deltalake(base, orders([1, 2], "2026-01-01"))
+    commit_folder(repo, "main", base)
+    repo.create_branch("exp", "main")
+    shutil.copytree(base, exp)
+    batch = CommitProperties(app_transactions=[Transaction("stream", 7)])
+    write_deltalake(exp, orders([3], "2026-01-02"), mode="append", commit_properties=batch)
+    commit_folder(repo, "exp", exp)
+    DeltaTable(base).update(updates={"amount": "amount + 1"}, predicate="id = 1")
+    commit_folder(repo, "main", base)
+    repo.merge("exp", "main", MergeRequest(resolutions=(BY_ID,)))
+    folder = exported(repo, tmp_path / "out")
+    assert agreed_rows(folder).total() == 3
+    assert DeltaTable(folder).transaction_version("stream") == 7
 
 
 def _file_rows(folder: Path, path: str) -> pa.Table:

@@ -17,6 +17,7 @@ ICT_TIMESTAMP = "delta.inCommitTimestampEnablementTimestamp"
 MAX_COLUMN_ID = "delta.columnMapping.maxColumnId"
 PROTECTED_BEFORE = "delta.requireCheckpointProtectionBeforeVersion"
 IDENTITY_MARK = "delta.identity.highWaterMark"
+IDENTITY_START = "delta.identity.start"
 IDENTITY_STEP = "delta.identity.step"
 
 # Features whose rules for writers a version keeps that only takes away files and puts back files of an earlier version

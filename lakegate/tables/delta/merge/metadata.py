@@ -16,7 +16,14 @@ from lakegate.tables.delta.actions import Action
 from lakegate.tables.delta.log_commit import ROW_TRACKING
 from lakegate.tables.delta.merge.clashes import Clash, clash
 from lakegate.tables.delta.merge.transactions import SideHistory
-from lakegate.tables.delta.upgrade import ICT_TIMESTAMP, ICT_VERSION, united, unknown_features
+from lakegate.tables.delta.upgrade import (
+    ICT_TIMESTAMP,
+    ICT_VERSION,
+    IDENTITY_MARK,
+    IDENTITY_START,
+    united,
+    unknown_features,
+)
 
 Parts = Mapping[str, Any]
 
@@ -122,6 +129,12 @@ def metadata_clashes(ours: SideHistory, theirs: SideHistory, isolation: Isolatio
             return [clash(ConflictKind.METADATA_CHANGED, why, affected, altering)]
     if not mine:
         return []
+    both = sorted(_identities_given(ours) & _identities_given(theirs))
+    if both:
+        # The marks may be equal now, and each of the values stands twice all the more.
+        why = f"both sides gave out values of the identity column {_listed(both)}, so that some would stand twice"
+        giving = [transaction for transaction in ours.transactions if transaction.metadata is not None]
+        return [clash(ConflictKind.METADATA_CHANGED, why, giving, altering)]
     there, here = (parts_of(_metadata(side.now)) for side in (theirs, ours))
     differing = {part for part in {*mine, *other} if here.get(part) != there.get(part)}
     mine, other = mine & differing, other & differing
@@ -228,6 +241,24 @@ def _changed_in_all(side: SideHistory) -> set[str]:
         if transaction.metadata is not None and transaction.metadata_before is not None:
             found |= changed_parts(parts_of(transaction.metadata_before), parts_of(transaction.metadata))
     return found
+
+
+def _identities_given(side: SideHistory) -> set[str]:
+    """The identity columns of which a side gave out values."""
+    found: set[str] = set()
+    for transaction in side.transactions:
+        if transaction.metadata is not None and transaction.metadata_before is not None:
+            before, after = (_identity_marks(m) for m in (transaction.metadata_before, transaction.metadata))
+            found |= {name for name, mark in after.items() if name in before and before[name] != mark}
+    return found
+
+
+def _identity_marks(metadata: Action) -> dict[str, Any]:
+    text = str(metadata.get("schemaString"))
+    if IDENTITY_START not in text:
+        return {}
+    fields = [(field["name"], field.get("metadata", {})) for field in json.loads(text)["fields"]]
+    return {name: details.get(IDENTITY_MARK) for name, details in fields if IDENTITY_START in details}
 
 
 def _metadata(table: TableVersion) -> Action:

@@ -18,6 +18,7 @@ from lakegate.tables.delta.actions import Action
 from lakegate.tables.delta.log_commit import APPEND_ONLY
 from lakegate.tables.delta.merge.transactions import SideHistory, Transaction
 from lakegate.tables.delta.protocol import is_enabled
+from lakegate.tables.delta.upgrade import IDENTITY_START
 from lakegate.tables.predicates import Column, IsNull, Not, Predicate, columns_of, is_plain, parse_predicate
 from lakegate.tables.schema import Array, DataType, Field, Map, Primitive, Struct, parse_schema
 
@@ -174,13 +175,13 @@ def _compare(old: Struct, new: Struct, path: str, how: _Comparison) -> None:
         name = path + after.name
         if not after.nullable:
             how.demands.refusals.append(f"the column {name!r} was added as not nullable")
-        for key in (_GENERATED, _INVARIANT, "delta.identity.start"):
+        for key in (_GENERATED, _INVARIANT, IDENTITY_START):
             if key in after.metadata:
                 how.demands.refusals.append(f"the column {name!r} was added with {key}")
 
 
 def _compare_details(before: Field, after: Field, name: str, demands: Demands) -> None:
-    for key in (_GENERATED, "delta.identity.start"):
+    for key in (_GENERATED, IDENTITY_START):
         if before.metadata.get(key) != after.metadata.get(key) and key in after.metadata:
             demands.refusals.append(f"the column {name!r} has a new {key}")
     invariant = after.metadata.get(_INVARIANT)
