@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lakegate.config import CONFIG_FILE, LakeSettings, lake_settings, parse_file
 from lakegate.context import RepositoryContext
-from lakegate.errors import AlreadyExists, ErrorKind, NotFound, Refused
+from lakegate.errors import AlreadyExists, ErrorKind, NotFound, Refused, Unavailable
 from lakegate.ids import (
     BranchName,
     CommitId,
@@ -200,11 +200,22 @@ class EmbeddedLake:
         return page_of(self._meta.list_repositories(prefix, after, amount + 1), amount, lambda info: info.name)
 
     def repository(self, name: str) -> EmbeddedRepository:
+        """Opens a repository. Raises Refused(FORMAT_TOO_NEW) where a newer lakegate has taken over its storage
+        namespace: what this one does not know, it must not write to."""
         info = self._meta.get_repository(repository_name(name))
         found = self._open.get(info.id)
         if found is None:
-            found = self._open.setdefault(info.id, EmbeddedRepository(self._context(info), self._runner))
+            found = EmbeddedRepository(self._context(info), self._runner)
+            try:
+                found.ctx.manifests.read_format()
+            except Unavailable:
+                return found  # not kept: refs can be told without the store, and the next call looks again
+            found = self._open.setdefault(info.id, found)
         return found
+
+    def was_opened(self, name: str, actor: str) -> bool:
+        """True where `remembered` has no more to ask than the database."""
+        return (name, actor) in self._remembered
 
     def remembered(self, name: str, actor: str) -> EmbeddedRepository:
         """Opens a repository in somebody's name, and believes for some seconds what the database told of it: another
@@ -220,11 +231,11 @@ class EmbeddedLake:
         return found
 
     def delete_repository(self, name: str, force: bool = False) -> None:
-        repository = self.repository(name)
+        info = self._meta.get_repository(repository_name(name))
         if not force:
-            repository.require_empty()
-        self._meta.delete_repository(repository.info.name)
-        self._open.pop(repository.info.id, None)
+            self.repository(name).require_empty()
+        self._meta.delete_repository(info.name)
+        self._open.pop(info.id, None)
         self._remembered.clear()
 
     def _namespace_base(self) -> str:

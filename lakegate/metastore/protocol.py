@@ -119,6 +119,10 @@ class MetaStore(Protocol):
 
     # -- repositories -------------------------------------------------------------------------------------------------
 
+    def require_new_repository(self, info: RepositoryInfo) -> None:
+        """Raises what `create_repository` would raise now, so that nothing is written for what is refused anyway."""
+        ...
+
     def create_repository(self, info: RepositoryInfo, first_commit: CommitId, actor: str) -> BranchState:
         """Records a repository, its first commit, and its default branch at it.
 

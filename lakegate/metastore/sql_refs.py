@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -52,6 +52,7 @@ def _listing(table: Table, *, of_repository: bool) -> Select[Any]:
 
 
 _REPOSITORY = select(repositories).where(repositories.c.name == _NAME)
+_ALL_REPOSITORIES = select(repositories)
 _REPOSITORIES = _listing(repositories, of_repository=False)
 _BRANCH = select(branches).where(branches.c.repository == _REPO, branches.c.name == _NAME)
 _BRANCHES = _listing(branches, of_repository=True)
@@ -92,25 +93,15 @@ class RefRows:
 
     # -- repositories -------------------------------------------------------------------------------------------------
 
+    def require_new_repository(self, info: RepositoryInfo) -> None:
+        _require_new(info, self.db.rows(_ALL_REPOSITORIES))
+
     @writes
     def create_repository(
         self, tx: Connection, info: RepositoryInfo, first_commit: CommitId, actor: str
     ) -> BranchState:
         self.db.backend.lock_namespaces(tx)
-        if tx.execute(select(repositories.c.id).where(repositories.c.name == info.name)).first():
-            raise AlreadyExists(
-                ErrorKind.REPOSITORY_EXISTS,
-                f"There is a repository {info.name!r} already.",
-                hint="Choose another name.",
-            )
-        for other in tx.execute(select(repositories)):
-            if _overlap(other.storage_namespace, info.storage_namespace):
-                raise AlreadyExists(
-                    ErrorKind.NAMESPACE_IN_USE,
-                    f"The storage namespace {info.storage_namespace} overlaps {other.storage_namespace}, "
-                    f"which the repository {other.name!r} owns.",
-                    hint="Choose a storage namespace of its own.",
-                )
+        _require_new(info, tx.execute(select(repositories)))
         tx.execute(
             repositories.insert().values(
                 id=info.id,
@@ -358,6 +349,22 @@ def _fold(tx: Connection, tokens: Sequence[StagingToken]) -> StagingToken:
 def _drop_tokens(tx: Connection, tokens: Sequence[StagingToken]) -> None:
     if tokens:
         tx.execute(delete(staged).where(staged.c.token.in_(tokens)))
+
+
+def _require_new(info: RepositoryInfo, present: Iterable[Any]) -> None:
+    rows = list(present)
+    if any(row.name == info.name for row in rows):
+        raise AlreadyExists(
+            ErrorKind.REPOSITORY_EXISTS, f"There is a repository {info.name!r} already.", hint="Choose another name."
+        )
+    for other in rows:
+        if _overlap(other.storage_namespace, info.storage_namespace):
+            raise AlreadyExists(
+                ErrorKind.NAMESPACE_IN_USE,
+                f"The storage namespace {info.storage_namespace} overlaps {other.storage_namespace}, "
+                f"which the repository {other.name!r} owns.",
+                hint="Choose a storage namespace of its own.",
+            )
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -20,6 +20,7 @@ def create_repository(ctx: RepositoryContext) -> RepositoryInfo:
     REPOSITORY_EXISTS), Refused(FORMAT_TOO_NEW).
     """
     info = ctx.info
+    ctx.meta.require_new_repository(info)
     present = ctx.manifests.read_format()
     if present is not None:
         if (present.name, present.default_branch) != (info.name, info.default_branch) or _has_refs(ctx):

@@ -48,6 +48,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.
     """A shell in an empty folder, with nothing of lakegate in its environment."""
     for name in ("URL", "HOME", "REPO", "FROZEN", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
         monkeypatch.delenv(f"LAKEGATE_{name}", raising=False)
+    monkeypatch.setenv("LAKEGATE_STORAGE_FSYNC", "false")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
     monkeypatch.chdir(tmp_path)
     return Shell(capsysbinary, monkeypatch)

@@ -38,6 +38,7 @@ from lakegate_api.rest.body_limit import BodyLimit
 from lakegate_api.rest.calls import SECURED
 from lakegate_api.rest.document import finish, methods_of
 from lakegate_api.rest.pages import docs_page, front_page
+from lakegate_api.rest.text import Utf8Urls
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ def describe(version: str) -> FastAPI:
         redoc_url=None,
     )
     app.add_middleware(BodyLimit)
+    app.add_middleware(Utf8Urls)
     _add_pages(app)
     app.include_router(server.open_router, prefix="/api/v1")
     app.include_router(_secured(), prefix="/api/v1", dependencies=SECURED)

@@ -130,7 +130,7 @@ class S3Gateway:
 
     async def _repository(self, call: Call, bucket: Bucket) -> EmbeddedRepository:
         service, actor = self._service, call.principal.name
-        if service.has_local_database:
+        if service.has_local_database and service.lake.was_opened(bucket.repository, actor):
             return service.lake.remembered(bucket.repository, actor)
         return await service.threads.run(lambda: service.lake.remembered(bucket.repository, actor))
 
