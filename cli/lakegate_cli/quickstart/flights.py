@@ -88,15 +88,16 @@ TRAINING = '''"""Trains a small model on the pinned flights: how late will a fli
 
 import os
 
+import numpy
 import pyarrow
 from deltalake import DeltaTable, QueryBuilder
-from sklearn.linear_model import LinearRegression
-
-COLUMNS = ["dep_delay", "distance", "month"]
 
 table = DeltaTable(os.environ["LAKEGATE_PIN_TRAIN_URI"] + "/flights")
 query = "SELECT dep_delay, distance, month, arr_delay FROM flights WHERE arr_delay IS NOT NULL ORDER BY 1, 2, 3, 4"
-rows = pyarrow.table(QueryBuilder().register("flights", table).execute(query).read_all()).to_pandas()
-model = LinearRegression().fit(rows[COLUMNS], rows.arr_delay)
-print(f"trained on {len(rows):,} rows, score {model.score(rows[COLUMNS], rows.arr_delay):.9f}")
+rows = pyarrow.table(QueryBuilder().register("flights", table).execute(query).read_all())
+*known, late = (rows.column(name).to_numpy().astype(float) for name in rows.column_names)
+inputs = numpy.column_stack([*known, numpy.ones(len(late))])
+weights = numpy.linalg.lstsq(inputs, late, rcond=None)[0]
+score = 1 - ((late - inputs @ weights) ** 2).sum() / ((late - late.mean()) ** 2).sum()
+print(f"trained on {len(late):,} rows, score {score:.9f}")
 '''

@@ -346,7 +346,7 @@ _NAMES = st.text(alphabet=st.sampled_from("ab-./é0"), min_size=1, max_size=6).f
 
 
 @given(names=st.sets(_NAMES, min_size=1, max_size=12), destination=st.sampled_from(["", "d", "d/e/"]))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_folder(repo: EmbeddedRepository, tmp_path: Path, names: set[str], destination: str) -> None:
     files = {name for name in names if not any(other.startswith(name + "/") for other in names)}
     folder = tmp_path / hashlib.sha256(repr((sorted(files), destination)).encode()).hexdigest()[:16]

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lakegate.config import AzureSettings, StorageSettings
@@ -107,7 +107,6 @@ _KEYS = st.sets(_KEY.filter(lambda key: all(part not in ("", ".", "..") for part
 
 
 @given(keys=_KEYS, prefix=st.text(alphabet="a-./0é", max_size=4), after=st.text(alphabet="a-./0é", max_size=6))
-@settings(max_examples=150, deadline=None)
 def test_listings_are_those_of_a_sorted_list(keys: set[str], prefix: str, after: str) -> None:
     kept = {key for key in keys if not any(other.startswith(key + "/") for other in keys)}
     expected = [k for k in sorted(kept, key=str.encode) if k.startswith(prefix) and k.encode() > after.encode()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lakegate import tree
@@ -46,7 +46,6 @@ def ids(nodes: MemoryNodes, root: NodeId) -> set[NodeId]:
     return {node.id for node in nodes.reachable(root)}
 
 
-@settings(deadline=None, max_examples=50)
 @given(contents(), st.lists(changes(), max_size=4))
 def test_a_root_depends_on_the_content_alone(content: Content, steps: list[Changes]) -> None:
     nodes = MemoryNodes()
@@ -58,7 +57,6 @@ def test_a_root_depends_on_the_content_alone(content: Content, steps: list[Chang
         assert list(tree.iterate(nodes, KIND, root)) == [content[path] for path in sorted(content)]
 
 
-@settings(deadline=None, max_examples=50)
 @given(contents(40), st.randoms(use_true_random=False))
 def test_entries_put_one_by_one_in_any_order_give_the_same_root(content: Content, rng: random.Random) -> None:
     nodes = MemoryNodes()
@@ -97,7 +95,6 @@ def test_the_tests_reach_depth() -> None:
     assert nodes.read(root).level > 3
 
 
-@settings(deadline=None, max_examples=50)
 @given(contents(), contents(), tree_paths() | st.just(""), tree_paths() | st.just(""))
 def test_diff_is_that_of_dicts_and_reads_only_what_differs(
     left: Content, right: Content, prefix: str, after: str
@@ -113,7 +110,6 @@ def test_diff_is_that_of_dicts_and_reads_only_what_differs(
     assert part == [change for change in wanted if change[0].startswith(prefix) and change[0] > after]
 
 
-@settings(deadline=None, max_examples=50)
 @given(contents(), changes(), changes())
 def test_merge_is_that_of_dicts_and_reads_only_what_differs(base: Content, ours: Changes, theirs: Changes) -> None:
     nodes = MemoryNodes()
@@ -146,7 +142,6 @@ def test_diff_and_merge_of_deep_trees(seed: int) -> None:
     assert triples == [t for t in wanted if t[2] != t[1] and t[2] != t[3]]
 
 
-@settings(deadline=None, max_examples=50)
 @given(contents(), tree_paths() | st.just(""), tree_paths() | st.just(""))
 def test_look_up_and_listing_are_those_of_dicts(content: Content, prefix: str, after: str) -> None:
     nodes = MemoryNodes()
@@ -165,7 +160,6 @@ def test_order_is_that_of_utf8_bytes() -> None:
     assert [e.path for e in tree.iterate(nodes, KIND, root)] == sorted(paths, key=str.encode)
 
 
-@settings(deadline=None, max_examples=50)
 @given(contents(60), changes(3))
 def test_a_few_changes_write_few_nodes(content: Content, change: Changes) -> None:
     nodes = MemoryNodes()

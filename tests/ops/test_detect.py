@@ -340,7 +340,7 @@ FILE_NAMES = ["a.parquet", "b.parquet", "k=1/a.parquet", "k=2/a.parquet", "k=x/j
 CONTENTS = st.sampled_from([{"x": [1]}, {"x": [1.5, 2.5]}, {"x": ["t"], "y": [1]}, {"y": [1]}, None])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.dictionaries(st.sampled_from(FILE_NAMES), CONTENTS, min_size=1), min_size=1, max_size=5))
 def test_a_dataset_s_version_depends_on_its_files_only(
     repo: EmbeddedRepository, steps: list[dict[str, dict[str, list[Any]] | None]]

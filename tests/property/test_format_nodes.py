@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lakegate.errors import Corrupt
@@ -39,7 +39,6 @@ def id_by_the_book(kind: str, level: int, layout: Layout, rows: list[tuple[Any, 
 
 
 @EVERY_KIND
-@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_a_range_comes_back_from_its_file(kind: Kind[Any], data: st.DataObject) -> None:
     drawn = data.draw(st.lists(entries_of(kind), max_size=8, unique_by=lambda entry: entry.path))
@@ -55,7 +54,6 @@ def test_a_range_comes_back_from_its_file(kind: Kind[Any], data: st.DataObject) 
 
 
 @EVERY_KIND
-@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_an_id_does_not_depend_on_how_arrow_lays_rows_out(kind: Kind[Any], data: st.DataObject) -> None:
     drawn = data.draw(st.lists(entries_of(kind), min_size=3, max_size=8, unique_by=lambda entry: entry.path))
