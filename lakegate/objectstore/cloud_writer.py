@@ -74,7 +74,7 @@ class CloudWriter:
         if self._buffer:
             self._send(bytes(self._buffer))
         self._ended = True
-        self._queue.put(None)
+        self._send(None)
         self._thread.join()
         if self._error is not None:
             raise self._failed(self._error) from self._error
@@ -88,13 +88,13 @@ class CloudWriter:
             self._put(_Aborted())
             self._thread.join()
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes | None) -> None:
         if not self._put(data):
             self._ended = True
             error = self._error or RuntimeError("the upload ended early")
             raise self._failed(error) from error
 
-    def _put(self, item: bytes | _Aborted) -> bool:
+    def _put(self, item: bytes | _Aborted | None) -> bool:
         """Hands a piece to the thread; False where the thread has ended."""
         assert self._thread is not None
         while self._thread.is_alive():

@@ -440,6 +440,66 @@ def test_a_store_that_stays_undecided(bucket: tuple[ObjectStore, type[_Bucket]])
     assert server.objects == {}
 
 
+class _RefusedParts(BaseHTTPRequestHandler):
+    """An S3 endpoint that begins uploads in parts and takes none of the parts."""
+
+    protocol_version = "HTTP/1.1"
+    may_answer = threading.Event()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"] or 0))
+        names = "<Bucket>bucket</Bucket><Key>k</Key><UploadId>u</UploadId>"
+        self._answer(200, f"<InitiateMultipartUploadResult>{names}</InitiateMultipartUploadResult>")
+
+    def do_PUT(self) -> None:
+        left = int(self.headers["content-length"])
+        while left:
+            left -= len(self.rfile.read(min(left, 1 << 20)))
+        self.may_answer.wait(30)
+        self._answer(403, "<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
+
+    def do_DELETE(self) -> None:
+        self._answer(204, "")
+
+    def log_message(self, *_: object) -> None:
+        return
+
+    def _answer(self, status: int, body: str) -> None:
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+
+def test_an_upload_that_fails_while_its_end_waits_is_said() -> None:
+    _RefusedParts.may_answer.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _RefusedParts)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    keys = S3Settings(endpoint=endpoint, region="us-east-1", access_key_id="a", secret_access_key="b")
+    writer = StoreOpener(StorageSettings(s3=keys)).open("s3://bucket/x").writer("data/k")
+    raised: list[LakegateError] = []
+
+    def ends() -> None:
+        # Seven pieces: four parts are on their way and the queue is full when the first refusal comes.
+        try:
+            for _ in range(7):
+                writer.write(bytes(8 << 20))
+            threading.Timer(0.3, _RefusedParts.may_answer.set).start()
+            writer.finish()
+        except LakegateError as error:
+            raised.append(error)
+
+    threading.Timer(3, _RefusedParts.may_answer.set).start()
+    thread = threading.Thread(target=ends, daemon=True)
+    thread.start()
+    thread.join(30)
+    server.shutdown()
+    server.server_close()
+    assert not thread.is_alive()
+    assert [error.kind for error in raised] == [ErrorKind.STORE_DENIED]
+
+
 # -- the faulty store itself ------------------------------------------------------------------------------------------
 
 
