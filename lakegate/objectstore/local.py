@@ -315,7 +315,8 @@ class LocalWriter:
             self._fd = -1
             linked = self._link() if self._replace_at is None else self._replace()
             self.abort()
-            self._flush_name(ours=linked and self._replace_at is None)
+            # Where this fails the name stays: another writer may have found it taken, and rely on it already.
+            self._store.flush_folder(self._folder)
         except OSError as error:
             raise self._failed(error) from error
         finally:
@@ -341,14 +342,6 @@ class LocalWriter:
             except FileNotFoundError:
                 continue  # someone removed the empty folder in between
         return os.open(self._temporary, _CREATE_FLAGS, 0o666)
-
-    def _flush_name(self, *, ours: bool) -> None:
-        try:
-            self._store.flush_folder(self._folder)
-        except OSError:
-            if ours:
-                os.unlink(self._path)  # noqa: PTH108 - what is not durable must not be visible
-            raise
 
     def _link(self) -> bool:
         try:

@@ -204,6 +204,24 @@ def test_bytes_then_name_then_folders_are_made_durable(
     assert {"fsync store", "fsync store/a"} <= set(done)
 
 
+def test_what_another_relies_on_stays_where_a_folder_cannot_be_flushed(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = LocalStore(tmp_path / "store")
+    store.put_if_absent("a/there", b"1")
+    found: list[bool] = []
+
+    def failing(folder: str) -> None:
+        found.append(other.put_if_absent("a/k", b"node"))  # "it is there": its writer goes on
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(store, "flush_folder", failing)
+    with pytest.raises(Unavailable):
+        store.put_if_absent("a/k", b"node")
+    assert found == [False]
+    assert other.get("a/k") == b"node"
+
+
 def test_a_killed_writer_leaves_nothing_visible(tmp_path: Path, store: LocalStore) -> None:
     program = f"""
 import sys
