@@ -9,9 +9,13 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
+
+if TYPE_CHECKING:
+    import httpx
 
 REGION = "us-east-1"
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -97,17 +101,16 @@ class S3Lake:
         )
 
     def rest(self, method: str, path: str, document: Any = None) -> Any:
-        """Asks REST below the repository, and returns the JSON that it answers. Raises for an error."""
-        import httpx
-
-        answer = httpx.request(
+        """Asks REST below the repository, and returns the JSON, or the text, that it answers. Raises for an error."""
+        answer = _http().request(
             method,
             f"{self.url}/api/v1/repositories/{self.repository}{path}",
             auth=(self.access_key_id, self.secret_access_key),
             json=document,
-            timeout=60,
         )
         answer.raise_for_status()
+        if answer.headers.get("content-type", "").startswith("text/"):
+            return answer.text
         return json.loads(answer.content or b"null")
 
     def commit(self, branch: str = "main") -> str:
@@ -228,6 +231,14 @@ def encoded(key: str) -> str:
 def _next(signature: Signature, what: str, last: str, tail: str) -> str:
     text = f"{what}\n{signature.timestamp}\n{signature.scope}\n{last}\n{tail}"
     return hmac.digest(signature.key, text.encode(), "sha256").hex()
+
+
+@lru_cache(maxsize=1)
+def _http() -> httpx.Client:
+    """One client for all requests: making one reads all certificates of the machine."""
+    import httpx
+
+    return httpx.Client(timeout=60)
 
 
 def _named(headers: Mapping[str, str]) -> dict[str, str]:
