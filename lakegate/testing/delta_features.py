@@ -322,7 +322,7 @@ class HandWritten:
     def _commit(self, operation: str, *actions: Mapping[str, Any], parameters: Mapping[str, str] | None = None) -> None:
         info: dict[str, Any] = {"operation": operation, "operationParameters": dict(parameters or {})}
         if self._feature.uses("inCommitTimestamp"):
-            info["inCommitTimestamp"] = 1_800_000_000_000 + self.version + 1
+            info["inCommitTimestamp"] = 1_700_000_000_000 + self.version + 1
         lines = [{"commitInfo": info}, *actions]
         path = self._log / f"{self.version + 1:020d}.json"
         path.write_text("\n".join(json.dumps(line) for line in lines))

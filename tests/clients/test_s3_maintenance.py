@@ -1,25 +1,21 @@
-"""Maintenance by clients on one branch, through the gateway: no other branch, tag or commit is harmed, and branches merge
-as before. deltalake maintains; deltalake's QueryBuilder and DuckDB's delta extension read."""
+"""Maintenance by clients on one branch, through the gateway: no other branch, tag or commit is harmed, and branches
+merge as before. deltalake maintains; deltalake's QueryBuilder and DuckDB's delta extension read."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import pytest
 
 from lakegate.testing.delta_rows import agreed_rows
 from lakegate.testing.s3 import S3Lake
 
-pytestmark = pytest.mark.skipif(
-    find_spec("deltalake") is None or find_spec("duckdb_extension_delta") is None,
-    reason="independent readers are not installed",
-)
-if find_spec("deltalake") is not None:
-    import pyarrow as pa
-    from deltalake import DeltaTable, write_deltalake
+pytest.importorskip("deltalake")
+pytest.importorskip("duckdb_extension_delta")
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
 
 READERS = ("querybuilder", "duckdb")
 ROWS = {1: 1, 2: 2, 4: 4, 5: 5, 6: 60, 7: 7}
