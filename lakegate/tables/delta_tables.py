@@ -18,6 +18,7 @@ from lakegate.model import Entry, FileEntry, Manifest, TableFormat, TableVersion
 from lakegate.snapshot import Snapshot
 from lakegate.tables.data_files import EntryFinder, missing_file
 from lakegate.tables.deletion_vectors import parse_descriptor, vector_file
+from lakegate.tables.delta.claims import check_claims
 from lakegate.tables.delta.state import load
 from lakegate.tables.folders import folder_of
 from lakegate.tables.owners import Owners, log_owner
@@ -45,6 +46,7 @@ def delta_version(snapshot: Snapshot, path: str, change: DeltaChange, owners: Ow
     if change.log or before is None:
         base_view = Snapshot(snapshot.ctx, snapshot.commit, change.base.objects_root)
         now = load(snapshot.ctx, snapshot, path, before, base_view)
+        check_claims(snapshot, change.base.objects_root, now)
     else:
         now = before
     _check_new_files(snapshot, now, before)

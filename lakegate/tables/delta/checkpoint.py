@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -37,17 +39,57 @@ def read_checkpoint(
     Raises Refused(DELTA_LOG_INVALID) where a part or a sidecar is missing or can't be read.
     """
     for entry in checkpoint.files:
-        sidecars: list[str] = []
+        sidecars: list[Entry] = []
         for name, action in _read(ctx, table, entry):
             if name == "sidecar":
-                sidecars.append(_sidecar_path(table, str(action.get("path") or "")))
+                sidecars.append(_sidecar(snapshot, table, entry, action))
             elif name != "checkpointMetadata":
                 yield name, action
-        for path in sidecars:
-            sidecar = snapshot.get(path)
-            if sidecar is None:
-                raise log_invalid(table, f"the checkpoint {entry.path!r} needs {path!r}, and there is no such object")
+        for sidecar in sidecars:
             yield from _read_parquet(ctx, table, sidecar)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSummary:
+    """What a checkpoint says, without the files' details: `files` yields path, as it is written, and size in bytes."""
+
+    metadata: Mapping[str, Any]
+    protocol: Mapping[str, Any]
+    files: Callable[[], Iterator[tuple[str, int]]]
+
+
+def checkpoint_summary(
+    ctx: RepositoryContext, snapshot: Snapshot, table: str, checkpoint: Checkpoint
+) -> CheckpointSummary:
+    """Reads a checkpoint as far as it takes to tell which table it is of; of its Parquet files only two columns."""
+    state: dict[str, Mapping[str, Any]] = {}
+    data: list[Entry] = []
+    lines: list[tuple[str, int]] = []
+    for entry in checkpoint.files:
+        actions = _read_json(ctx, table, entry) if entry.path.endswith(".json") else _state(ctx, table, entry)
+        data += () if entry.path.endswith(".json") else (entry,)
+        for name, action in actions:
+            if name == "sidecar":
+                data.append(_sidecar(snapshot, table, entry, action))
+            elif name == "add":
+                lines.append((str(action.get("path")), int(action.get("size") or 0)))
+            else:
+                state[name] = action
+
+    def files() -> Iterator[tuple[str, int]]:
+        yield from lines
+        for part in data:
+            yield from _paths_and_sizes(ctx, table, part)
+
+    return CheckpointSummary(state.get("metaData", {}), state.get("protocol", {}), files)
+
+
+def _sidecar(snapshot: Snapshot, table: str, checkpoint: Entry, action: Mapping[str, Any]) -> Entry:
+    path = _sidecar_path(table, str(action.get("path") or ""))
+    found = snapshot.get(path)
+    if found is None:
+        raise log_invalid(table, f"the checkpoint {checkpoint.path!r} needs {path!r}, and there is no such object")
+    return found
 
 
 def _sidecar_path(table: str, given: str) -> str:
@@ -76,13 +118,35 @@ def _read_json(ctx: RepositoryContext, table: str, entry: Entry) -> Iterator[Nam
 
 
 def _read_parquet(ctx: RepositoryContext, table: str, entry: Entry) -> Iterator[NamedAction]:
+    with _opened(ctx, table, entry) as file:
+        yield from _state_actions(file)
+        yield from _adds(file)
+
+
+def _state(ctx: RepositoryContext, table: str, entry: Entry) -> Iterator[NamedAction]:
+    with _opened(ctx, table, entry) as file:
+        yield from _state_actions(file)
+
+
+def _paths_and_sizes(ctx: RepositoryContext, table: str, entry: Entry) -> Iterator[tuple[str, int]]:
+    import pyarrow.compute as pc
+
+    with _opened(ctx, table, entry) as file:
+        if "add" not in file.schema_arrow.names:
+            return
+        for batch in file.iter_batches(columns=["add.path", "add.size"]):
+            present = pc.call_function("drop_null", [batch.column("add")])
+            yield from zip(present.field("path").to_pylist(), present.field("size").to_pylist(), strict=True)
+
+
+@contextmanager
+def _opened(ctx: RepositoryContext, table: str, entry: Entry) -> Generator[pq.ParquetFile]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(open_arrow(ctx, entry)) as file:
-            yield from _state_actions(file)
-            yield from _adds(file)
+            yield file
     except NotFound as error:
         raise log_invalid(table, f"the bytes of the checkpoint {entry.path!r} are gone") from error
     except (pa.ArrowException, OSError) as error:
