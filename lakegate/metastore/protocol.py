@@ -219,7 +219,10 @@ class MetaStore(Protocol):
     ) -> int:
         """Removes staged rows of all the branch's tokens: one path, a prefix, or all where both are None.
 
-        Takes the exclusive lock of `seal`. Returns how many paths were removed. Raises NotFound(BRANCH_NOT_FOUND).
+        Takes the exclusive lock of `seal`. Each token that loses rows is replaced by a fresh one with the rest, or by
+        none: a commit that reads them meanwhile loses the race, and a view of them is whole no longer.
+
+        Returns how many paths were removed. Raises NotFound(BRANCH_NOT_FOUND).
         """
         ...
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from heapq import merge
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, delete, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, delete, func, or_, select, update
 
 from lakegate.errors import ErrorKind, NotFound
 from lakegate.ids import BranchName, RepositoryId, StagingToken, UploadId, new_id
 from lakegate.metastore.database import Database, writes
 from lakegate.metastore.protocol import BranchState, Expect, StagedChange, StagedRow
-from lakegate.metastore.rows import branch_of, staged_of, staged_values, text_of
+from lakegate.metastore.rows import branch_of, sealed_text, staged_of, staged_values, text_of
 from lakegate.metastore.schema import branches, parts, staged, uploads
 from lakegate.metastore.sql_refs import END, locked_branch
 from lakegate.model import Part, Upload
@@ -147,14 +147,21 @@ class StagingRows:
         state = locked_branch(self.db, tx, repo, branch, exclusive=True)
         if state is None:
             raise _branch_not_found(branch)
-        where: list[ColumnElement[bool]] = [staged.c.token.in_(state.tokens)]
+        where: list[ColumnElement[bool]] = []
         if path is not None:
             where.append(staged.c.path == path)
         elif prefix:
             where += [staged.c.path >= prefix, staged.c.path < prefix + END]
-        paths = tx.execute(select(staged.c.path).where(*where).distinct()).all()
-        tx.execute(delete(staged).where(*where))
-        return len(paths)
+        paths = select(func.count(staged.c.path.distinct())).where(staged.c.token.in_(state.tokens), *where)
+        count = int(tx.execute(paths).scalar_one())
+        if count:
+            # Whoever reads these tokens page by page, a commit too, must lose the race: it may have seen a half.
+            kept = {token: _without(tx, token, where) for token in state.tokens}
+            staging = kept[state.staging] or StagingToken(new_id())
+            sealed = [token for token in (kept[old] for old in state.sealed) if token is not None]
+            here = (branches.c.repository == repo, branches.c.name == branch)
+            tx.execute(update(branches).where(*here).values(staging=staging, sealed=sealed_text(sealed)))
+        return count
 
     def _upsert(self, tx: Connection, token: StagingToken, changes: Sequence[StagedChange]) -> None:
         # The last write to a path wins, as it would one by one.
@@ -243,6 +250,19 @@ class _Staged:
 def _newest(tx: Connection, tokens: Sequence[StagingToken], path: str) -> StagedRow | None:
     rows = tx.execute(select(staged).where(staged.c.token.in_(tokens), staged.c.path == path)).all()
     return min((staged_of(row) for row in rows), key=lambda row: tokens.index(row.token), default=None)
+
+
+def _without(tx: Connection, token: StagingToken, where: Sequence[ColumnElement[bool]]) -> StagingToken | None:
+    """Removes rows of a token. Returns the token that the rest is under: a fresh one where rows were removed, None
+    where no condition was given and so nothing is left."""
+    gone = tx.execute(delete(staged).where(staged.c.token == token, *where)).rowcount
+    if not where:
+        return None
+    if not gone:
+        return token
+    fresh = StagingToken(new_id())
+    tx.execute(update(staged).where(staged.c.token == token).values(token=fresh))
+    return fresh
 
 
 def _close_upload(tx: Connection, repo: RepositoryId, upload: UploadId) -> bool:

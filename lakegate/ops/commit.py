@@ -53,6 +53,8 @@ def commit(ctx: RepositoryContext, branch: str, request: CommitRequest) -> Commi
         touched = Touched()
         built = tree.apply(ctx.manifests.nodes, OBJECTS, root, _changes(ctx, state, root, touched))
         if built == root and not request.allow_empty:
+            if not _stands(ctx, state):
+                continue  # a rival took or replaced the tokens: there may be changes under others
             raise Refused(
                 ErrorKind.NOTHING_TO_COMMIT,
                 f"The branch {name!r} has no uncommitted changes.",
@@ -120,6 +122,11 @@ def _changes(
             continue
         touched.see(row.path, before is not None)
         yield row.path, row.entry
+
+
+def _stands(ctx: RepositoryContext, state: BranchState) -> bool:
+    now = ctx.meta.get_branch(ctx.info.id, state.name)
+    return now is not None and now.commit == state.commit and set(state.sealed) <= set(now.sealed)
 
 
 def _checked_message(message: str) -> str:

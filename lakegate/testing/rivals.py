@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from lakegate.config import LakeSettings, StorageSettings
 from lakegate.errors import NotFound, PreconditionFailed, Refused
+from lakegate.metastore.protocol import MetaStore
 from lakegate.model import CommitRequest, PutRequest
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
 from lakegate.testing.linearizable import Kind, Operation
@@ -68,6 +70,31 @@ def in_threads(threads: Sequence[threading.Thread]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def interrupted(inner: MetaStore, method: str, rival: Callable[[], object]) -> MetaStore:
+    """Wraps a metastore: after the first call of a method, before its caller goes on, a rival acts once."""
+    return cast(MetaStore, _Interrupted(inner, method, rival))
+
+
+class _Interrupted:
+    def __init__(self, inner: MetaStore, method: str, rival: Callable[[], object]) -> None:
+        self._inner = inner
+        self._method = method
+        self._rivals = [rival]
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method: Callable[..., Any] = getattr(self._inner, name)
+        if name != self._method:
+            return method
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            answer = method(*args, **kwargs)
+            if self._rivals:
+                self._rivals.pop()()
+            return answer
+
+        return call
 
 
 def _commit(repo: EmbeddedRepository, branch: str) -> None:

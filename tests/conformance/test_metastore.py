@@ -216,6 +216,31 @@ def test_unstage_takes_a_path_a_prefix_or_all(meta: MetaStore) -> None:
     assert meta.unstage(REPO, MAIN) == 1
 
 
+@pytest.mark.parametrize("taken", [{"path": "a"}, {"prefix": "p/"}, {}])
+def test_who_read_tokens_that_lost_rows_since_has_lost_the_race(meta: MetaStore, taken: dict[str, str]) -> None:
+    meta.stage(REPO, MAIN, [put("kept", "first")])
+    meta.seal(REPO, MAIN)
+    meta.stage(REPO, MAIN, [put("a"), put("p/1"), put("kept", "second")])
+    sealed = meta.seal(REPO, MAIN)
+    assert sealed is not None
+    meta.stage(REPO, MAIN, [put("a"), put("p/1"), put("new")])
+    before = {row.path: row.entry for row in meta.staged_rows(sealed.tokens)}
+    assert meta.unstage(REPO, MAIN, path=taken.get("path"), prefix=taken.get("prefix")) == (1 if taken else 4)
+    assert meta.move_branch(REPO, sealed, SECOND, drop=sealed.sealed, actor="a", reason="late") is None
+    state = meta.get_branch(REPO, MAIN)
+    assert state is not None
+    assert not set(sealed.tokens) <= set(state.tokens)
+    if not taken:
+        assert state.sealed == ()
+    lost = {"path": {"a"}, "prefix": {"p/1"}}[next(iter(taken))] if taken else set(before)
+    left = {row.path: row.entry for row in meta.staged_rows(state.tokens)}
+    assert left == {path: entry for path, entry in before.items() if path not in lost}
+    assert meta.stage(REPO, MAIN, [put("later")]) == state
+    # Where nothing is taken, nobody loses.
+    assert meta.unstage(REPO, MAIN, path="none") == 0
+    assert meta.get_branch(REPO, MAIN) == state
+
+
 def test_no_acknowledged_write_is_lost_beside_commits(meta: MetaStore) -> None:
     """Writers stage while another thread seals and moves: each write is in exactly one sealed set, or still staged."""
     taken: list[str] = []

@@ -12,14 +12,21 @@ from pathlib import Path
 
 import pytest
 
+from lakegate import tree
+from lakegate.context import RepositoryContext
 from lakegate.errors import LakegateError, Refused
 from lakegate.format.documents import REFS, decode_ref_record
-from lakegate.ids import RepositoryId
+from lakegate.format.kinds import OBJECTS
+from lakegate.ids import BranchName, RepositoryId
+from lakegate.metastore.protocol import StagedChange
 from lakegate.model import CommitRequest, ListRequest, MergeRequest
+from lakegate.ops.commit import commit
 from lakegate.repository import EmbeddedRepository
+from lakegate.snapshot import list_page
+from lakegate.staging import objects_root
 from lakegate.testing.linearizable import Kind, Operation, explain
 from lakegate.testing.postgres_server import PostgresServer
-from lakegate.testing.rivals import Rivalry, in_threads, open_lake, rivals
+from lakegate.testing.rivals import Rivalry, in_threads, interrupted, open_lake, rivals
 
 EVERYTHING = ListRequest(amount=1000)
 
@@ -141,6 +148,59 @@ def test_acknowledged_writes_stand_beside_commits_merges_and_resets(two: list[Em
         entries = repo.list("main", replace(EVERYTHING, prefix="keep/")).items
         assert {e.path: repo.open("main", e.path).read() for e in entries} == acknowledged
     history_is_whole(one, RepositoryId(one.info.id))
+
+
+# -- a reset beside a reader of many pages ----------------------------------------------------------------------------
+
+MANY = [f"t/{number:04}" for number in range(2500)]
+
+
+def stage_many(repo: EmbeddedRepository) -> None:
+    entry = repo.put("main", "t/entry", b"x")
+    repo.ctx.meta.stage(
+        repo.ctx.info.id, BranchName("main"), [StagedChange(path, replace(entry, path=path)) for path in MANY]
+    )
+    repo.reset("main", path="t/entry")
+
+
+def beside_a_rival(repo: EmbeddedRepository, method: str, rival: Callable[[], object]) -> RepositoryContext:
+    return replace(repo.ctx, meta=interrupted(repo.ctx.meta, method, rival))
+
+
+@pytest.mark.parametrize("method", ["seal", "staged_rows", "add_commit"])
+def test_a_commit_holds_nothing_of_what_a_reset_beside_it_threw_away(
+    two: list[EmbeddedRepository], method: str
+) -> None:
+    one, other = two
+    stage_many(one)
+    thrown: list[int] = []
+    ctx = beside_a_rival(one, method, lambda: thrown.append(other.reset("main")))
+    with pytest.raises(Refused) as caught:
+        commit(ctx, "main", CommitRequest("torn"))
+    assert (thrown, caught.value.kind) == ([2500], "nothing_to_commit")
+    assert one.list("main", EVERYTHING).items == ()
+
+
+@pytest.mark.parametrize("method", ["seal", "staged_rows", "add_commit"])
+def test_a_file_withdrawn_beside_a_commit_is_not_in_it(two: list[EmbeddedRepository], method: str) -> None:
+    one, other = two
+    stage_many(one)
+    withdrawn = {MANY[0], *MANY[2400:]}
+
+    def withdraw() -> None:
+        assert other.reset("main", path=MANY[0]) + other.reset("main", prefix="t/24") == len(withdrawn)
+
+    made = commit(beside_a_rival(one, method, withdraw), "main", CommitRequest("without them"))
+    root = objects_root(one.ctx, made.id)
+    paths = [entry.path for entry in tree.iterate(one.ctx.manifests.nodes, OBJECTS, root)]
+    assert paths == [path for path in MANY if path not in withdrawn]
+
+
+def test_a_listing_beside_a_reset_is_of_before_it_or_after_it(two: list[EmbeddedRepository]) -> None:
+    one, other = two
+    stage_many(one)
+    ctx = beside_a_rival(one, "staged_rows", lambda: other.reset("main"))
+    assert list_page(ctx, "main", replace(EVERYTHING, amount=1000, prefix="t/")).items == ()
 
 
 def history_is_whole(repo: EmbeddedRepository, repo_id: RepositoryId) -> None:
