@@ -77,11 +77,13 @@ from lakegate.objectstore.opener import StoreOpener
 if TYPE_CHECKING:
     import pyarrow.dataset as pads
 
+    from lakegate.manifests import DiskCache, NodeCache
     from lakegate.ops.multipart import PartUpload
     from lakegate.ops.objects import ObjectUpload, StoredReader
     from lakegate.snapshot import Listing, Seen
 
 DATABASE_FILE = "lake.db"
+_CACHE_FOLDER = "cache"
 
 _REMEMBERED = 4096
 _REMEMBERED_SECONDS = 2.0
@@ -104,6 +106,7 @@ class EmbeddedLake:
         self._clock = clock
         self._opener = StoreOpener(settings.storage)
         self._runner = JobRunner()
+        self._node_cache: NodeCache | None = None
         self._open: dict[RepositoryId, EmbeddedRepository] = {}
         self._remembered: dict[tuple[str, str], tuple[float, EmbeddedRepository]] = {}
 
@@ -163,6 +166,8 @@ class EmbeddedLake:
 
     def close(self) -> None:
         self._runner.close()
+        for opened in self._open.values():
+            opened.ctx.manifests.nodes.close()
         self._meta.close()
 
     def __enter__(self) -> EmbeddedLake:
@@ -235,19 +240,34 @@ class EmbeddedLake:
         if not force:
             self.repository(name).require_empty()
         self._meta.delete_repository(info.name)
-        self._open.pop(info.id, None)
+        gone = self._open.pop(info.id, None)
+        if gone is not None:
+            gone.ctx.manifests.nodes.close()
         self._remembered.clear()
 
     def _namespace_base(self) -> str:
         base = self._settings.default_namespace_base
         return base.rstrip("/") if base else f"file://{self._settings.home / 'data'}"
 
+    def _nodes(self) -> NodeCache:
+        from lakegate.manifests import node_cache
+
+        if self._node_cache is None:
+            self._node_cache = node_cache(self._settings.cache_bytes)
+        return self._node_cache
+
+    def _nodes_on_disk(self) -> DiskCache | None:
+        from lakegate.manifests import DiskCache
+
+        size = self._settings.disk_cache_bytes
+        return DiskCache(self._settings.home / _CACHE_FOLDER, size) if size else None
+
     def _context(self, info: RepositoryInfo) -> RepositoryContext:
         from lakegate.manifests import Manifests
         from lakegate.objectstore.addresses import AddressSpace
 
         store = self._opener.open(info.storage_namespace)
-        manifests = Manifests(store, cache_bytes=self._settings.cache_bytes)
+        manifests = Manifests(store, memory=self._nodes(), disk=None if store.is_local else self._nodes_on_disk())
         addresses = AddressSpace(store, self._opener)
         return RepositoryContext(info, self._meta, store, addresses, manifests, self._clock, self._actor)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from lakegate.ids import NodeId
 
-_DEFAULT_BYTES = 4 << 30
 _CHECK_EVERY = 256
 
 
@@ -21,7 +20,7 @@ class DiskCache:
     error: the store is asked again. Files read longest ago go first, by their modification time, which a read renews.
     """
 
-    def __init__(self, folder: Path, capacity: int = _DEFAULT_BYTES) -> None:
+    def __init__(self, folder: Path, capacity: int) -> None:
         self._folder = folder
         self._capacity = capacity
         self._lock = threading.Lock()

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from lakegate.errors import AlreadyExists, Corrupt, ErrorKind, NotFound
 from lakegate.format import documents
 from lakegate.format.documents import CommitFields, ManifestFields
 from lakegate.ids import CommitId, ManifestId, NodeId
 from lakegate.manifests.cache import Cache
-from lakegate.manifests.nodes import StoredNodes
+from lakegate.manifests.disk import DiskCache
+from lakegate.manifests.nodes import NodeCache, StoredNodes, node_cache
 from lakegate.model import Commit, Entry, Manifest, RepositoryInfo
 from lakegate.objectstore.protocol import ObjectStore
 from lakegate.tree import totals
 
-_DOCUMENTS = 4096
+_COMMIT_BYTES = 8 << 20
+_MANIFESTS = 4096
 _ENTRIES = 8192
 _DEFAULT_CACHE_BYTES = 128 << 20
 
@@ -23,19 +24,17 @@ _DEFAULT_CACHE_BYTES = 128 << 20
 class Manifests:
     """Commits, manifests and nodes of the repository in one storage namespace. Thread-safe.
 
-    All are immutable and content-addressed: what was read once is served from memory (`cache_bytes` of nodes), and,
-    where `disk_cache` names a folder, from there. `entries` keeps objects that were looked up, by root and path. Every
+    All are immutable and content-addressed: what was read once is served from memory, nodes from `memory` and, where
+    there is one, from `disk`. `entries` keeps objects that were looked up, by root and path. Every
     write is durable when it returns, and writing what is there already is no error.
     """
 
-    def __init__(
-        self, store: ObjectStore, *, cache_bytes: int = _DEFAULT_CACHE_BYTES, disk_cache: Path | None = None
-    ) -> None:
+    def __init__(self, store: ObjectStore, *, memory: NodeCache | None = None, disk: DiskCache | None = None) -> None:
         self._store = store
-        self._commits: Cache[CommitId, Commit] = Cache(_DOCUMENTS, lambda _: 1)
-        self._manifests: Cache[ManifestId, Manifest] = Cache(_DOCUMENTS, lambda _: 1)
+        self._commits: Cache[CommitId, Commit] = Cache(_COMMIT_BYTES, _weight)
+        self._manifests: Cache[ManifestId, Manifest] = Cache(_MANIFESTS, lambda _: 1)
         self.entries: Cache[tuple[NodeId, str], Entry] = Cache(_ENTRIES, lambda _: 1)
-        self.nodes = StoredNodes(store, cache_bytes=cache_bytes, disk_cache=disk_cache)
+        self.nodes = StoredNodes(store, memory or node_cache(_DEFAULT_CACHE_BYTES), disk)
 
     # -- commits ------------------------------------------------------------------------------------------------------
 
@@ -127,3 +126,8 @@ class Manifests:
                 + (f", {found.name!r}." if found is not None else "."),
                 hint="Choose an empty place.",
             )
+
+
+def _weight(commit: Commit) -> int:
+    """About the bytes that a commit takes in memory: its message and metadata are as long as users make them."""
+    return 1024 + 2 * len(commit.message) + sum(200 + 2 * (len(k) + len(v)) for k, v in commit.metadata.items())

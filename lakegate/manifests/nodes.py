@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 from lakegate.errors import Corrupt, NotFound
 from lakegate.format.documents import node_key
@@ -20,16 +19,25 @@ _LOCAL_THREADS = 3  # two cores' worth of decoding and hashing, and one that wai
 _REMOTE_THREADS = 16
 
 
+NodeCache = Cache[NodeId, Node]
+"""Nodes in memory. A node's id is the hash of what it holds, so that all repositories of a lake may share one."""
+
+
+def node_cache(capacity: int) -> NodeCache:
+    """Makes a cache of `capacity` bytes."""
+    return Cache(capacity, lambda node: node.nbytes)
+
+
 class StoredNodes:
     """The NodeStore of one repository (see `lakegate.tree.store.NodeStore`). Thread-safe.
 
     Reads and writes that overlap run in a few threads: decoding, hashing and fsync release the interpreter.
     """
 
-    def __init__(self, store: ObjectStore, *, cache_bytes: int, disk_cache: Path | None = None) -> None:
+    def __init__(self, store: ObjectStore, memory: NodeCache, disk: DiskCache | None = None) -> None:
         self._store = store
-        self._memory: Cache[NodeId, Node] = Cache(cache_bytes, lambda node: node.nbytes)
-        self._disk = DiskCache(disk_cache) if disk_cache is not None else None
+        self._memory = memory
+        self._disk = disk
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._reading: dict[NodeId, Future[Node]] = {}
@@ -62,7 +70,8 @@ class StoredNodes:
 
     def write(self, node: Node) -> NodeId:
         node_id = node.id
-        self._store.put_if_absent(node_key(node_id), encode_node(node))
+        if not self._store.put_if_absent(node_key(node_id), encode_node(node)):
+            decode_node(node_id, self._stored(node_id), verify=True)  # what stands under the name may be damaged
         self._memory.put(node_id, Node(node.kind, node.level, node.rows.compact(), node_id), scan=True)
         return node_id
 
@@ -91,7 +100,7 @@ class StoredNodes:
     def _load(self, node: NodeId, *, scan: bool) -> Node:
         loaded = self._on_disk(node)
         if loaded is None:
-            loaded = decode_node(node, self._stored(node))
+            loaded = decode_node(node, self._stored(node), verify=True)
         self._memory.put(node, loaded, scan=scan)
         return loaded
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lakegate import staging, tree
+from lakegate import staging
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, LakegateError, NotFound, Refused
-from lakegate.format.kinds import OBJECTS
 from lakegate.ids import BranchName
 from lakegate.metastore.protocol import BranchState
+from lakegate.ops.object_changes import staged_change
 
 
 def sealed_clean(ctx: RepositoryContext, branch: BranchName, what: str) -> BranchState:
@@ -44,12 +44,7 @@ def branch_not_found(branch: str) -> LakegateError:
 def _refuse_changes(ctx: RepositoryContext, state: BranchState, what: str) -> None:
     root = ctx.manifests.read_manifest(ctx.manifests.read_commit(state.commit).manifest).objects_root
     for row in staging.iterate(ctx, state.tokens):
-        if row.path.endswith("/"):
-            continue
-        committed = tree.get(ctx.manifests.nodes, OBJECTS, root, row.path)
-        if row.entry is None and committed is None:
-            continue
-        if row.entry is not None and committed is not None and row.entry.same_content(committed):
+        if staged_change(ctx, root, row) is None:
             continue
         raise Refused(
             ErrorKind.DIRTY_BRANCH,

@@ -13,6 +13,7 @@ from lakegate.format.kinds import OBJECTS
 from lakegate.ids import CommitId, NodeId, StagingToken
 from lakegate.metastore.protocol import BranchState
 from lakegate.model import Commit, CommitRequest, Entry, Manifest
+from lakegate.ops.object_changes import staged_change
 
 if TYPE_CHECKING:
     from lakegate.tables.detect import Touched
@@ -113,15 +114,10 @@ def _changes(
 ) -> Iterator[tuple[str, Entry | None]]:
     """The sealed changes that a reader could see; folder markers stay out of commits."""
     for row in staging.iterate(ctx, state.sealed):
-        if row.path.endswith("/"):
-            continue
-        before = tree.get(ctx.manifests.nodes, OBJECTS, root, row.path)
-        if before is None and row.entry is None:
-            continue
-        if before is not None and row.entry is not None and row.entry.same_content(before):
-            continue
-        touched.see(row.path, before is not None)
-        yield row.path, row.entry
+        change = staged_change(ctx, root, row)
+        if change is not None:
+            touched.see(row.path, change.left is not None)
+            yield row.path, row.entry
 
 
 def _stands(ctx: RepositoryContext, state: BranchState) -> bool:

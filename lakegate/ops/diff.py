@@ -11,7 +11,8 @@ from lakegate.errors import ErrorKind, Refused
 from lakegate.format.kinds import OBJECTS
 from lakegate.graph import merge_base
 from lakegate.ids import CommitId, NodeId
-from lakegate.model import ChangeKind, Entry, ListRequest, ObjectChange, Page, page_amount, page_of
+from lakegate.model import ChangeKind, ListRequest, ObjectChange, Page, page_amount, page_of
+from lakegate.ops.object_changes import change_of, staged_change
 
 _LAST = "\U0010ffff"
 
@@ -38,8 +39,7 @@ def uncommitted(ctx: RepositoryContext, branch: str, request: ListRequest) -> Pa
 
         def rows(start: str) -> Iterator[ObjectChange]:
             for row in staging.iterate(ctx, state.tokens, request.prefix, start):  # noqa: B023  used in this turn
-                before = tree.get(ctx.manifests.nodes, OBJECTS, root, row.path)  # noqa: B023
-                change = None if row.path.endswith("/") else change_of(row.path, before, row.entry)
+                change = staged_change(ctx, root, row)  # noqa: B023
                 if change is not None:
                     yield change
 
@@ -57,17 +57,6 @@ def changes(
         change = change_of(found.path, found.left, found.right)
         if change is not None:
             yield change
-
-
-def change_of(path: str, left: Entry | None, right: Entry | None) -> ObjectChange | None:
-    """Makes the change between two entries of one path; None where a reader sees none."""
-    if left is None and right is None:
-        return None
-    if left is None:
-        return ObjectChange(path, ChangeKind.ADDED, None, right)
-    if right is None:
-        return ObjectChange(path, ChangeKind.REMOVED, left, None)
-    return None if left.same_content(right) else ObjectChange(path, ChangeKind.CHANGED, left, right)
 
 
 def base_of(ctx: RepositoryContext, left: CommitId, right: CommitId) -> CommitId:

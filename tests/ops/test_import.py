@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, Refused
+from lakegate.format.documents import node_key
+from lakegate.ids import NodeId
 from lakegate.model import (
     CommitRequest,
     Entry,
@@ -390,6 +392,33 @@ def test_from_s3(tmp_path: Path) -> None:
             assert read(repo, "q/ü %20") == b"333"
             for url in ("s3://source/none", "s3://no-such-bucket/x"):
                 refused(ErrorKind.OBJECT_NOT_FOUND, repo, request(prefix(url)))
+
+
+def test_nodes_of_a_remote_repository_are_kept_on_disk(tmp_path: Path) -> None:
+    with s3_server() as endpoint:
+        login = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing-secret", "region_name": "us-east-1"}
+        client = boto3.client("s3", endpoint_url=endpoint, **login)  # type: ignore[call-overload]
+        client.create_bucket(Bucket="far")
+        environment = {
+            "LAKEGATE_S3_ENDPOINT": endpoint,
+            "LAKEGATE_S3_ACCESS_KEY_ID": "testing",
+            "LAKEGATE_S3_SECRET_ACCESS_KEY": "testing-secret",
+        }
+        with EmbeddedLake.create(tmp_path / "lake", environment=environment) as lake:
+            lake.create_repository("repo", "s3://far/repo")
+            lake.repository("repo").put("main", "a", b"1")
+            root = lake.repository("repo").commit("main", CommitRequest("first"))
+        with EmbeddedLake.open(tmp_path / "lake", environment=environment) as lake:
+            assert paths(lake.repository("repo"), root.id) == ["a"]
+        assert any((tmp_path / "lake/cache").rglob("*"))
+        client.delete_object(Bucket="far", Key="repo/" + node_key(_objects_root(tmp_path / "lake", environment)))
+        with EmbeddedLake.open(tmp_path / "lake", environment=environment) as lake:
+            assert paths(lake.repository("repo"), root.id) == ["a"]
+
+
+def _objects_root(home: Path, environment: dict[str, str]) -> NodeId:
+    with EmbeddedLake.open(home, environment=environment) as lake:
+        return lake.repository("repo").manifest("main").objects_root
 
 
 def test_content_types() -> None:

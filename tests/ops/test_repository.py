@@ -25,6 +25,7 @@ from lakegate.model import (
     CommitRequest,
     CommonPrefix,
     ConflictKind,
+    Entry,
     ExportRequest,
     ImportKind,
     ImportRequest,
@@ -215,6 +216,33 @@ def test_nothing_to_commit(repo: EmbeddedRepository) -> None:
     assert repo.diff(empty.parents[0], empty.id).items == ()
     with pytest.raises(InvalidInput):
         repo.commit("main", CommitRequest("  "))
+
+
+def test_the_same_bytes_repair_an_object_whose_bytes_are_gone(repo: EmbeddedRepository) -> None:
+    commit(repo, "main", a="precious")
+    kept = repo.stat("main", "a")
+    assert isinstance(kept, Entry)
+    repo.put("main", "a", b"precious")
+    assert repo.uncommitted("main").items == ()
+    file = repo.ctx.store.local_path(kept.address)
+    assert file is not None
+    file.unlink()
+    assert [change.path for change in repo.uncommitted("main").items] == ["a"]
+    with pytest.raises(Refused):
+        repo.merge("main~1", "main")
+    repo.commit("main", CommitRequest("repaired"))
+    assert repo.open("main", "a").read() == b"precious"
+    assert repo.verify("main", deep=True).ok
+
+
+def test_an_object_whose_name_is_a_folders_keeps_its_bytes(repo: EmbeddedRepository) -> None:
+    repo.put("main", "folder/", b"")
+    repo.put("main", "dir/", b"bytes")
+    repo.commit("main", CommitRequest("two"))
+    assert content(repo, "main") == {"dir/": "bytes"}
+    repo.delete("main", "dir/")
+    repo.commit("main", CommitRequest("none"))
+    assert content(repo, "main") == {}
 
 
 def test_listing_steps_over_folders(repo: EmbeddedRepository) -> None:

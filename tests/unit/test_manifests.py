@@ -13,7 +13,7 @@ from lakegate.errors import AlreadyExists, Corrupt, ErrorKind, NotFound, Refused
 from lakegate.format.documents import commit_key, manifest_key, node_key
 from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.ids import BranchName, CommitId, ManifestId, NodeId, RepositoryId, RepositoryName
-from lakegate.manifests import Manifests
+from lakegate.manifests import Manifests, node_cache
 from lakegate.manifests.cache import Cache
 from lakegate.manifests.disk import DiskCache
 from lakegate.model import Commit, RepositoryInfo
@@ -139,7 +139,7 @@ def test_a_flipped_bit_is_found(store: FaultyStore, folder: Path) -> None:
     with pytest.raises(Corrupt):
         fresh.read_manifest(commit.manifest)
     with pytest.raises(Corrupt):
-        fresh.nodes.read(root, verify=True)
+        fresh.nodes.read(root)
     # What memory holds is still good; verification looks at the store all the same.
     assert warm.read_commit(commit.id) == commit
     with pytest.raises(Corrupt):
@@ -176,7 +176,7 @@ def test_format_json_claims_a_namespace_once(store: FaultyStore, folder: Path) -
 
 def test_threads_share_one_store(store: FaultyStore) -> None:
     root = build(Manifests(store), 300)
-    manifests = Manifests(store, cache_bytes=1 << 16)
+    manifests = Manifests(store, memory=node_cache(1 << 16))
     failures: list[BaseException] = []
 
     def work(start: int) -> None:
@@ -202,22 +202,22 @@ def test_threads_share_one_store(store: FaultyStore) -> None:
 def test_a_disk_cache_spares_the_store(store: FaultyStore, tmp_path: Path) -> None:
     root = build(Manifests(store), 100)
     cache = tmp_path / "cache"
-    list(tree.iterate(Manifests(store, disk_cache=cache).nodes, KIND, root))
+    list(tree.iterate(Manifests(store, disk=DiskCache(cache, 1 << 20)).nodes, KIND, root))
     store.clear()
-    assert len(list(tree.iterate(Manifests(store, disk_cache=cache).nodes, KIND, root))) == 100
+    assert len(list(tree.iterate(Manifests(store, disk=DiskCache(cache, 1 << 20)).nodes, KIND, root))) == 100
     assert gets(store) == []
 
 
 def test_a_damaged_disk_cache_does_no_harm(store: FaultyStore, tmp_path: Path) -> None:
     root = build(Manifests(store), 100)
     cache = tmp_path / "cache"
-    list(tree.iterate(Manifests(store, disk_cache=cache).nodes, KIND, root))
+    list(tree.iterate(Manifests(store, disk=DiskCache(cache, 1 << 20)).nodes, KIND, root))
     for path in cache.glob("*/*"):
         path.write_bytes(b"PAR1 no more")
-    assert len(list(tree.iterate(Manifests(store, disk_cache=cache).nodes, KIND, root))) == 100
+    assert len(list(tree.iterate(Manifests(store, disk=DiskCache(cache, 1 << 20)).nodes, KIND, root))) == 100
     cache_is_a_file = tmp_path / "file"
     cache_is_a_file.write_text("")
-    assert len(list(tree.iterate(Manifests(store, disk_cache=cache_is_a_file).nodes, KIND, root))) == 100
+    assert len(list(tree.iterate(Manifests(store, disk=DiskCache(cache_is_a_file, 1 << 20)).nodes, KIND, root))) == 100
 
 
 def test_a_disk_cache_is_bounded(tmp_path: Path) -> None:
