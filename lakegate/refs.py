@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
 from lakegate.context import RepositoryContext
-from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, OutcomeUnknown, Refused
-from lakegate.format.documents import RefRecord, encode_ref_record, ref_key
+from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, OutcomeUnknown, Refused, Unavailable
+from lakegate.format.documents import RefRecord, encode_ref_record, ref_key, ref_prefix
 from lakegate.ids import BranchName, CommitId, StagingToken, TagName, branch_name, is_full_id, tag_name
 from lakegate.metastore.protocol import BranchState, RefMove
 from lakegate.model import Branch, Tag
 from lakegate.revision import At, Back, Parent, parse
 
 _MIN_PREFIX = 4
-_HEALED = 20  # moves
+_HEALED = 100  # moves at a time
+_AT_WORK_MS = 10_000  # so long after a move its writer may still be about to journal it
+_FOREVER = (1 << 63) - 1
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -69,8 +70,8 @@ def create_branch(ctx: RepositoryContext, name: str, source: str) -> Branch:
     checked = branch_name(name)
     commit = resolve(ctx, source).commit
     heal(ctx)
-    state = ctx.meta.create_branch(ctx.info.id, checked, commit, ctx.actor)
-    journal(ctx, "branch", name, state.sequence)
+    ctx.meta.create_branch(ctx.info.id, checked, commit, ctx.actor)
+    journal(ctx, "branch", name)
     return Branch(checked, commit)
 
 
@@ -83,10 +84,9 @@ def delete_branch(ctx: RepositoryContext, name: str) -> None:
             hint="Delete the repository instead, if that is meant.",
         )
     heal(ctx)
-    sequence = ctx.meta.delete_branch(ctx.info.id, BranchName(name), ctx.actor)
-    if sequence is None:
+    if ctx.meta.delete_branch(ctx.info.id, BranchName(name), ctx.actor) is None:
         raise branch_not_found(name)
-    journal(ctx, "branch", name, sequence)
+    journal(ctx, "branch", name)
 
 
 def create_tag(ctx: RepositoryContext, name: str, ref: str) -> Tag:
@@ -130,20 +130,17 @@ def move(
     ctx.meta.add_commit(ctx.info.id, commit, made.created)
     state = ctx.meta.move_branch(ctx.info.id, expected, commit, drop=drop, clean=clean, actor=ctx.actor, reason=reason)
     if state is not None:
-        journal(ctx, "branch", state.name, state.sequence)
+        journal(ctx, "branch", state.name)
     return state
 
 
-def journal(ctx: RepositoryContext, kind: str, name: str, sequence: int | None = None) -> None:
-    """Writes what the ref log tells of a ref to the journal on the object store, as far back as it lacks there: a
-    record that a crash kept from being written is made good by the ref's next move.
+def journal(ctx: RepositoryContext, kind: str, name: str) -> None:
+    """Writes what the ref log tells of a ref, and the journal on the object store lacks, to the journal.
 
-    `sequence` is the move that the caller made, all of them where not given. Raises OutcomeUnknown where the record
-    can't be written: the ref has moved by then.
+    Raises OutcomeUnknown where that can't be done: the ref has moved by then.
     """
     try:
-        for move in reversed(_missing(ctx, kind, name, sequence)):
-            _write_record(ctx, move)
+        _write_missing(ctx, name, _FOREVER)
     except LakegateError as error:
         raise OutcomeUnknown(
             f"The {kind} {name!r} was changed, but the journal did not take it: {error.message}",
@@ -152,35 +149,13 @@ def journal(ctx: RepositoryContext, kind: str, name: str, sequence: int | None =
         ) from error
 
 
-def _missing(ctx: RepositoryContext, kind: str, name: str, sequence: int | None) -> list[RefMove]:
-    """The moves of a ref whose records are to be written, newest first."""
-    found: list[RefMove] = []
-    for move in ctx.meta.ref_moves(ctx.info.id, name, _HEALED):
-        if move.kind != kind:
-            continue
-        if sequence is not None and move.sequence > sequence:
-            continue  # another's move, who journals it
-        if move.sequence != sequence and _is_journaled(ctx, move):
-            break
-        found.append(move)
-    return found
-
-
 def heal(ctx: RepositoryContext) -> None:
-    """Writes the journal's records of the newest moves that a crash kept from being written, of all refs: once a
-    process, before its first move. Costs nothing after that.
+    """Writes the journal's records that a crash kept from being written, of all refs: before a process's first move
+    of all moves, and before later ones of those whose writer can't be at work on it any more.
 
     Raises what the store raises; nothing was moved by then.
     """
-    if ctx.journal_check.done:
-        return
-    moves = ctx.meta.newest_moves(ctx.info.id, _HEALED)
-    if moves:
-        with ThreadPoolExecutor(len(moves), "lakegate-journal") as pool:
-            journaled = list(pool.map(partial(_is_journaled, ctx), moves))
-        for move, there in reversed(list(zip(moves, journaled, strict=True))):
-            if not there:
-                _write_record(ctx, move)
+    _write_missing(ctx, None, ctx.clock() - _AT_WORK_MS if ctx.journal_check.done else _FOREVER)
     ctx.journal_check.done = True
 
 
@@ -191,27 +166,48 @@ def branch_not_found(name: str) -> LakegateError:
     )
 
 
-def _key(move: RefMove) -> str:
-    return ref_key(move.kind, move.name, move.sequence)
+def _write_missing(ctx: RepositoryContext, name: str | None, until: int) -> None:
+    """Writes the missing records of the moves of one ref, or of all, up to a time, oldest first: each tells the whole
+    state of its ref, so that the newest one is all that counts.
+
+    The database is the authority for where refs are. Where it was put back to an older state, sequences that it gives
+    out are taken in the journal: these moves are renumbered, to come after all that is there.
+    """
+    after = 0
+    while moves := ctx.meta.unjournaled_moves(ctx.info.id, name, until, after, _HEALED):
+        taken = next((move for move in moves if not _write_record(ctx, move)), None)
+        if taken is not None:
+            ctx.meta.renumber_moves(ctx.info.id, taken, _newest_record(ctx, taken))
+        after = 0 if taken is not None else moves[-1].row
 
 
-def _is_journaled(ctx: RepositoryContext, move: RefMove) -> bool:
-    try:
-        ctx.store.head(_key(move))
-    except NotFound:
-        return False
-    return True
-
-
-def _write_record(ctx: RepositoryContext, move: RefMove) -> None:
-    """Each record tells the whole state of one ref, so that the newest one is all that counts."""
+def _write_record(ctx: RepositoryContext, move: RefMove) -> bool:
+    """Writes the record of a move, and notes that it is there. False where its key is another's."""
+    key = ref_key(move.kind, move.name, move.sequence)
     data = encode_ref_record(
         RefRecord(move.kind, move.name, move.commit, move.sequence, move.at, move.actor, move.reason)
     )
     try:
-        ctx.store.put_if_absent(_key(move), data)
+        written = ctx.store.put_if_absent(key, data)
     except LakegateError:
-        ctx.store.put_if_absent(_key(move), data)
+        written = ctx.store.put_if_absent(key, data)
+    if not written and ctx.store.get(key) != data:
+        return False
+    # Where this can't be noted, the next move finds the record there and notes it then.
+    with suppress(Unavailable, OutcomeUnknown):
+        ctx.meta.mark_journaled(ctx.info.id, move)
+    return True
+
+
+def _newest_record(ctx: RepositoryContext, move: RefMove) -> int:
+    """The greatest sequence that the journal has of a ref; at least the move's own."""
+    prefix = ref_prefix(move.kind, move.name)
+    newest = move.sequence
+    for found in ctx.store.list(prefix, ref_key(move.kind, move.name, move.sequence)):
+        number = found.key.removeprefix(prefix).removesuffix(".json")
+        if number.isdecimal():  # else it is of a ref whose name begins with this one's
+            newest = max(newest, int(number))
+    return newest
 
 
 def _at(ctx: RepositoryContext, branch: BranchName, step: At) -> CommitId:

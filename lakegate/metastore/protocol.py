@@ -76,7 +76,8 @@ class StagedChange:
 
 @dataclass(frozen=True, slots=True)
 class RefMove:
-    """One move of a branch or tag, as the ref log keeps it. `commit` None: the ref was deleted."""
+    """One move of a branch or tag, as the ref log keeps it. `commit` None: the ref was deleted. `row` tells moves
+    apart, also where their sequences change; 0 before the log has the move."""
 
     kind: str  # "branch" or "tag"
     name: str
@@ -85,6 +86,7 @@ class RefMove:
     at: int
     actor: str
     reason: str
+    row: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +256,20 @@ class MetaStore(Protocol):
         """The moves of a ref, newest first."""
         ...
 
-    def newest_moves(self, repo: RepositoryId, limit: int) -> list[RefMove]:
-        """The moves of all refs, newest first."""
+    def unjournaled_moves(
+        self, repo: RepositoryId, name: str | None, until: int, after: int, limit: int
+    ) -> list[RefMove]:
+        """The moves of a ref, or of all, that `mark_journaled` was not told of, oldest first: those of rows behind
+        `after`, made at or before `until` (ms)."""
+        ...
+
+    def mark_journaled(self, repo: RepositoryId, move: RefMove) -> None:
+        """Notes that the journal holds the record of a move. Changes nothing where the move was renumbered since."""
+        ...
+
+    def renumber_moves(self, repo: RepositoryId, move: RefMove, past: int) -> None:
+        """Gives a move, and all later ones of its ref, sequences greater than `past`, in their order and as not
+        journaled; the ref's next move goes on from there. Changes nothing where the move was renumbered since."""
         ...
 
     # -- multipart uploads --------------------------------------------------------------------------------------------

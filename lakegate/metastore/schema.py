@@ -105,7 +105,9 @@ ref_moves = Table(
     Column("at", BigInteger, nullable=False),
     Column("actor", _TEXT, nullable=False),
     Column("reason", _TEXT, nullable=False),
+    Column("journaled", Boolean, nullable=False),
     Index("ref_moves_by_name", "repository", "name", "row"),
+    Index("ref_moves_by_journal", "repository", "journaled", "row"),
 )
 
 uploads = Table(

@@ -81,9 +81,18 @@ _MOVES = (
     .order_by(ref_moves.c.row.desc())
     .limit(bindparam("limit"))
 )
-_NEWEST_MOVES = (
-    select(ref_moves).where(ref_moves.c.repository == _REPO).order_by(ref_moves.c.row.desc()).limit(bindparam("limit"))
+_UNJOURNALED_MOVES = (
+    select(ref_moves)
+    .where(
+        ref_moves.c.repository == _REPO,
+        ref_moves.c.journaled == bindparam("journaled"),
+        ref_moves.c.at <= bindparam("until"),
+        ref_moves.c.row > bindparam("after"),
+    )
+    .order_by(ref_moves.c.row)
+    .limit(bindparam("limit"))
 )
+_UNJOURNALED_MOVES_OF = _UNJOURNALED_MOVES.where(ref_moves.c.name == _NAME)
 
 
 class RefRows:
@@ -266,8 +275,39 @@ class RefRows:
     def ref_moves(self, repo: RepositoryId, name: str, limit: int) -> list[RefMove]:
         return [_move_of(row) for row in self.db.rows(_MOVES, repo=repo, name=name, limit=limit)]
 
-    def newest_moves(self, repo: RepositoryId, limit: int) -> list[RefMove]:
-        return [_move_of(row) for row in self.db.rows(_NEWEST_MOVES, repo=repo, limit=limit)]
+    def unjournaled_moves(
+        self, repo: RepositoryId, name: str | None, until: int, after: int, limit: int
+    ) -> list[RefMove]:
+        values = {"repo": repo, "journaled": False, "until": until, "after": after, "limit": limit}
+        if name is None:
+            rows = self.db.rows(_UNJOURNALED_MOVES, **values)
+        else:
+            rows = self.db.rows(_UNJOURNALED_MOVES_OF, name=name, **values)
+        return [_move_of(row) for row in rows]
+
+    @writes
+    def mark_journaled(self, tx: Connection, repo: RepositoryId, move: RefMove) -> None:
+        same = (ref_moves.c.repository == repo, ref_moves.c.row == move.row, ref_moves.c.sequence == move.sequence)
+        tx.execute(update(ref_moves).where(*same).values(journaled=True))
+
+    @writes
+    def renumber_moves(self, tx: Connection, repo: RepositoryId, move: RefMove, past: int) -> None:
+        self.db.backend.lock_branch(tx, repo, BranchName(move.name), exclusive=True)
+        of_ref = (ref_moves.c.repository == repo, ref_moves.c.kind == move.kind, ref_moves.c.name == move.name)
+        same = select(ref_moves.c.row).where(
+            *of_ref, ref_moves.c.row == move.row, ref_moves.c.sequence == move.sequence
+        )
+        if tx.execute(same).first() is None:
+            return
+        more = max(past + 1 - move.sequence, 1)
+        tx.execute(
+            update(ref_moves)
+            .where(*of_ref, ref_moves.c.sequence >= move.sequence)
+            .values(sequence=ref_moves.c.sequence + more, journaled=False)
+        )
+        if move.kind == "branch":
+            standing = (branches.c.repository == repo, branches.c.name == move.name)
+            tx.execute(update(branches).where(*standing).values(sequence=branches.c.sequence + more))
 
 
 def locked_branch(
@@ -316,6 +356,7 @@ def _log_move(tx: Connection, repo: RepositoryId, move: RefMove) -> int:
             at=move.at,
             actor=move.actor,
             reason=move.reason,
+            journaled=False,
         )
     )
     return move.sequence
@@ -323,7 +364,7 @@ def _log_move(tx: Connection, repo: RepositoryId, move: RefMove) -> int:
 
 def _move_of(row: Any) -> RefMove:
     commit = None if row.commit_id is None else CommitId(row.commit_id)
-    return RefMove(row.kind, row.name, commit, row.sequence, row.at, row.actor, row.reason)
+    return RefMove(row.kind, row.name, commit, row.sequence, row.at, row.actor, row.reason, row.row)
 
 
 def _filled(tx: Connection, tokens: Sequence[StagingToken]) -> tuple[StagingToken, ...]:

@@ -34,8 +34,8 @@ def create_repository(ctx: RepositoryContext) -> RepositoryInfo:
     first = _first_commit(ctx)
     if present is None:
         ctx.manifests.write_format(info)
-    state = ctx.meta.create_repository(ctx.info, first.id, ctx.actor)
-    refs.journal(ctx, "branch", ctx.info.default_branch, state.sequence)
+    ctx.meta.create_repository(ctx.info, first.id, ctx.actor)
+    refs.journal(ctx, "branch", ctx.info.default_branch)
     return ctx.info
 
 

@@ -96,6 +96,33 @@ def test_a_branch_moves_by_compare_and_set(meta: MetaStore) -> None:
     assert [m.commit for m in meta.ref_moves(REPO, "main", 10)] == [SECOND, FIRST]
 
 
+def test_what_the_journal_lacks_is_known(meta: MetaStore) -> None:
+    def lacking(name: str | None = None, until: int = 1 << 62, after: int = 0) -> list[tuple[str, int]]:
+        return [(m.name, m.sequence) for m in meta.unjournaled_moves(REPO, name, until, after, 10)]
+
+    meta.create_tag(REPO, TagName("v1"), FIRST, "tester")
+    before = meta.get_branch(REPO, MAIN)
+    assert before is not None
+    assert meta.move_branch(REPO, before, SECOND, actor="a", reason="commit") is not None
+    assert lacking() == [("main", 1), ("v1", 1), ("main", 2)]
+    assert lacking("main") == [("main", 1), ("main", 2)]
+    assert lacking(until=0) == []
+    first, tag, second = meta.unjournaled_moves(REPO, None, 1 << 62, 0, 10)
+    assert lacking(after=tag.row) == [("main", 2)]
+    for move in (first, tag, second):
+        meta.mark_journaled(REPO, move)
+    assert lacking() == []
+
+    meta.renumber_moves(REPO, second, 7)
+    assert lacking() == [("main", 8)]
+    meta.mark_journaled(REPO, second)  # the record of its old number is none of the new one
+    meta.renumber_moves(REPO, second, 9)  # another did
+    assert lacking() == [("main", 8)]
+    now = meta.get_branch(REPO, MAIN)
+    assert now is not None
+    assert now.sequence == 8
+
+
 def test_the_journal_goes_on_where_a_deleted_branch_ended(meta: MetaStore) -> None:
     name = BranchName("exp")
     first = meta.create_branch(REPO, name, FIRST, "a")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lakegate import connect
+from lakegate import connect, refs
 from lakegate.errors import (
     AlreadyExists,
     ErrorKind,
@@ -19,6 +20,7 @@ from lakegate.errors import (
     PreconditionFailed,
     Refused,
 )
+from lakegate.format.documents import REFS, RefRecord, decode_ref_record
 from lakegate.model import (
     ApplyRequest,
     ChangeKind,
@@ -549,6 +551,61 @@ def test_the_journal_tells_every_move(repo: EmbeddedRepository, tmp_path: Path) 
         ("main", records[2]["commit"], 1),
         ("main", head, 2),
     ]
+
+
+def newest_record(repo: EmbeddedRepository, branch: str) -> RefRecord:
+    key = max(stored.key for stored in repo.ctx.store.list(f"{REFS}branches/{branch}/"))
+    return decode_ref_record(key, repo.ctx.store.get(key))
+
+
+def test_moves_after_a_restored_database_come_last_in_the_journal(tmp_path: Path) -> None:
+    home = tmp_path / "lake"
+    with EmbeddedLake.create(home) as lake:
+        lake.create_repository("sales")
+        commit(lake.repository("sales"), "main", a="1")
+    shutil.copy(home / "lake.db", tmp_path / "backup.db")
+    with EmbeddedLake.open(home) as lake:
+        for value in ("lost", "lost too"):
+            commit(lake.repository("sales"), "main", a=value)
+    for file in home.glob("lake.db*"):
+        file.unlink()
+    shutil.copy(tmp_path / "backup.db", home / "lake.db")
+    with EmbeddedLake.open(home) as lake:
+        repo = lake.repository("sales")
+        first = commit(repo, "main", b="after the restore")
+        assert (newest_record(repo, "main").commit, newest_record(repo, "main").sequence) == (first, 5)
+        second = commit(repo, "main", b="and again")
+        assert (newest_record(repo, "main").commit, newest_record(repo, "main").sequence) == (second, 6)
+        moves = repo.ctx.meta.ref_moves(repo.ctx.info.id, "main", 10)
+        assert [move.sequence for move in moves] == [6, 5, 2, 1]
+
+
+def test_a_record_that_a_crash_kept_from_being_written_is_written_however_much_came_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Died(BaseException):
+        pass
+
+    def dies(*_: object) -> None:
+        raise Died
+
+    home = tmp_path / "lake"
+    with EmbeddedLake.create(home) as lake:
+        lake.create_repository("sales")
+        repo = lake.repository("sales")
+        repo.create_branch("work", "main")
+        repo.put("work", "a", b"1")
+        with monkeypatch.context() as patched:
+            patched.setattr(refs, "journal", dies)
+            with pytest.raises(Died):
+                repo.commit("work", CommitRequest("moved, not journaled"))
+        assert newest_record(repo, "work").commit != repo.branch("work").commit
+        for number in range(22):
+            repo.create_tag(f"v{number}", "main")
+    with EmbeddedLake.open(home) as lake:
+        repo = lake.repository("sales")
+        repo.create_tag("last", "main")
+        assert newest_record(repo, "work").commit == repo.branch("work").commit
 
 
 def test_an_import_copies_no_bytes_and_runs_as_a_job(repo: EmbeddedRepository, tmp_path: Path) -> None:

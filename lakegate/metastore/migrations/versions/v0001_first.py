@@ -84,8 +84,10 @@ def _refs() -> None:
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("actor", _TEXT, nullable=False),
         sa.Column("reason", _TEXT, nullable=False),
+        sa.Column("journaled", sa.Boolean, nullable=False),
     )
     op.create_index("ref_moves_by_name", "ref_moves", ["repository", "name", "row"])
+    op.create_index("ref_moves_by_journal", "ref_moves", ["repository", "journaled", "row"])
 
 
 def _staging() -> None:
