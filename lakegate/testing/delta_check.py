@@ -74,6 +74,8 @@ def _check_version(log: CheckedLog, version: int, actions: list[tuple[str, dict[
         log.protocol = body
     for body in by_name.get("metaData", ()):
         log.metadata = body
+    if "protocol" in by_name or "metaData" in by_name:
+        _check_backing(log, version)
     for body in by_name.get("remove", ()):
         key = _key(body)
         assert key in log.live, f"version {version} removes {key}, which is not live"
@@ -108,6 +110,36 @@ def _check_protocol(log: CheckedLog, version: int, body: dict[str, Any]) -> None
     for name in ("readerFeatures", "writerFeatures"):
         lost = set(log.protocol.get(name, ())) - set(body.get(name, ()))
         assert not lost, f"version {version} drops {lost} of {name}"
+
+
+def _check_backing(log: CheckedLog, version: int) -> None:
+    """Each property, constraint and rule of a column has its feature; else clients ignore it."""
+    if not log.protocol or not log.metadata:
+        return
+    on = {name for name, value in log.metadata.get("configuration", {}).items() if str(value).lower() == "true"}
+    text = log.metadata["schemaString"]
+    mapped = log.property("delta.columnMapping.mode") in ("id", "name")
+    constrained = any(name.startswith("delta.constraints.") for name in log.metadata.get("configuration", {}))
+    needs = {
+        "appendOnly": ("delta.appendOnly" in on, 2),
+        "invariants": ('"delta.invariants"' in text, 2),
+        "checkConstraints": (constrained, 3),
+        "changeDataFeed": ("delta.enableChangeDataFeed" in on, 4),
+        "generatedColumns": ('"delta.generationExpression"' in text, 4),
+        "columnMapping": (mapped, 5),
+        "identityColumns": ('"delta.identity.start"' in text, 6),
+        "deletionVectors": ("delta.enableDeletionVectors" in on, 7),
+        "inCommitTimestamp": ("delta.enableInCommitTimestamps" in on, 7),
+        "rowTracking": ("delta.enableRowTracking" in on, 7),
+        "timestampNtz": ('"timestamp_ntz"' in text, 7),
+    }
+    reader, writer = log.protocol["minReaderVersion"], log.protocol["minWriterVersion"]
+    for feature, (needed, since) in needs.items():
+        backed = log.supports(feature) if writer >= 7 else writer >= since
+        assert backed or not needed, f"version {version} needs {feature}, which its protocol does not have"
+    if mapped:
+        named = "columnMapping" in log.protocol.get("readerFeatures", ())
+        assert named if reader >= 3 else reader == 2, f"version {version} maps columns, and readers are not told"
 
 
 def _check_timestamp(log: CheckedLog, version: int, actions: list[tuple[str, dict[str, Any]]]) -> None:

@@ -411,6 +411,45 @@ def test_protocols_are_united_and_features_are_never_lost(case: Case) -> None:
         assert kinds(case.merge([base], *sides)) == {K.PROTOCOL_CHANGED}
 
 
+NAMED = protocol(3, 7, ("appendOnly", "invariants", "timestampNtz"), ("timestampNtz",))
+MAPPED = {"delta.columnMapping.mode": "name", "delta.columnMapping.maxColumnId": "1"}
+MAPPED_ID = {"delta.columnMapping.id": 1, "delta.columnMapping.physicalName": "id"}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "configuration", "fields", "feature"),
+    [
+        ((1, 3), {"delta.constraints.c": "id > 0"}, {}, "checkConstraints"),
+        ((1, 4), {"delta.enableChangeDataFeed": "true"}, {}, "changeDataFeed"),
+        ((2, 5), MAPPED, {"schemaString": schema(column("id", **MAPPED_ID))}, "columnMapping"),
+    ],
+)
+def test_what_an_old_protocol_implies_is_named_in_a_new_one(
+    case: Case,
+    numbers: tuple[int, int],
+    configuration: Mapping[str, str],
+    fields: Mapping[str, str],
+    feature: str,
+) -> None:
+    old = (info("ALTER"), protocol(*numbers), metadata(configuration, **fields))
+    for ours, theirs in ((old, (info("ADD FEATURE"), NAMED)), ((info("ADD FEATURE"), NAMED), old)):
+        assert not case.merge([START], [ours], [theirs]).clashes
+        log = case.checked()
+        assert log.supports(feature)
+        assert log.supports("timestampNtz")
+        assert log.metadata["configuration"] == configuration
+
+
+def test_a_rule_whose_feature_the_other_side_took_away_is_a_conflict(case: Case) -> None:
+    base: Body = (protocol(1, 3), metadata(), add("a"))
+    without = (info("DROP FEATURE"), protocol(1, 7, ("appendOnly", "invariants")))
+    ruled = altered({"delta.constraints.c": "id > 0"})
+    plan = case.merge([base], [ruled], [without])
+    assert kinds(plan) == {K.PROTOCOL_CHANGED}
+    assert "'checkConstraints'" in plan.clashes[0].why
+    assert not plan.commits
+
+
 def test_a_feature_that_nobody_knows_is_named(case: Case) -> None:
     base: Body = (protocol(1, 7, ("newThing",)), metadata(), add("a"))
     plan = case.merge([base], [append("s")], [append("d")])
@@ -537,7 +576,11 @@ def _missing(folder: Path) -> None:
     (folder / "a").unlink()
 
 
-@pytest.mark.parametrize("breaking", [_twice, _gap, _stale, _back, _missing])
+def _unbacked(folder: Path) -> None:
+    write_log(folder, log_body(metadata({"delta.enableChangeDataFeed": "true"})), start=1)
+
+
+@pytest.mark.parametrize("breaking", [_twice, _gap, _stale, _back, _missing, _unbacked])
 def test_the_checker_finds_what_is_wrong(tmp_path: Path, breaking: Callable[[Path], None]) -> None:
     write_log(tmp_path, log_body(*START))
     for path in "abx":

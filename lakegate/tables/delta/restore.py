@@ -16,6 +16,7 @@ from lakegate.format.canonical import parse_json
 from lakegate.format.kinds import FILES
 from lakegate.model import FileEntry, Protocol, TableVersion
 from lakegate.tables.delta.actions import Action, num_records, sorted_json, vector_id
+from lakegate.tables.delta.backing import missing_features
 from lakegate.tables.delta.faults import feature_unknown, log_invalid
 from lakegate.tables.delta.log import commit_path, table_prefix
 from lakegate.tables.delta.log_commit import (
@@ -85,6 +86,11 @@ class _Restore:
             raise log_invalid(current.path, "it is no Delta table on both sides")
         same = current.table_id is not None and current.table_id == target.table_id
         protocol = united(current.protocol, target.protocol, same_table=same)
+        then = parse_json(target.metadata or "{}")
+        if missing_features(protocol, then) - missing_features(target.protocol, then):
+            # The current protocol names no feature of the old one that was not in use when it was made: one on
+            # another branch, or one that was dropped since.
+            protocol = united(current.protocol, target.protocol, same_table=False)
         unknown = [f"the feature {name!r}" for name in unknown_features(protocol)]
         if protocol.min_reader > READER_TABLE_FEATURES or protocol.min_writer > WRITER_TABLE_FEATURES:
             unknown.append(f"reader version {protocol.min_reader} with writer version {protocol.min_writer}")

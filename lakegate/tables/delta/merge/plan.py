@@ -13,6 +13,7 @@ from lakegate.format.kinds import FILES
 from lakegate.model import ConflictKind, FileEntry, Isolation, ReplayedVersion, TableVersion
 from lakegate.tables.deletion_vectors import NewVector
 from lakegate.tables.delta.actions import Action
+from lakegate.tables.delta.backing import missing_features
 from lakegate.tables.delta.log_commit import LogCommit, row_id_mark
 from lakegate.tables.delta.merge.clashes import Clash, clash, read_clashes
 from lakegate.tables.delta.merge.files import Carried, FileMerge, ReadVector, Sources
@@ -151,10 +152,13 @@ class _Merge:
                 versions.append(ReplayedVersion(transaction.version, None, transaction.words, note))
                 continue
             commits.append(writer.append(draft))
+            clashes += self._unbacked(writer, transaction)
             if transaction.version is not None:
                 numbers[transaction.version] = writer.version
             note = "but for parts of it that the destination changed" if part.left_out else ""
             versions.append(ReplayedVersion(transaction.version, writer.version, str(draft.info["operation"]), note))
+        if clashes:
+            return MergePlan(clashes=tuple(clashes))
         paths = {addition.file.path for part in touched for addition in part.adds}
         live = frozenset(path for path in paths if writer.live(path) is not None)
         counts = self._counts(writer, touched)
@@ -212,6 +216,23 @@ class _Merge:
                 found.append(clash(ConflictKind.METADATA_CHANGED, text, *sides))
         return found
 
+    def _unbacked(self, writer: VersionWriter, transaction: Transaction) -> list[Clash]:
+        """Holds a new version's metadata against its protocol: what was on on its side must not be off here."""
+        if transaction.metadata is None and transaction.protocol is None:
+            return []
+        missing = missing_features(writer.protocol, writer.metadata)
+        for side in (self._ours.now, self._theirs.now):
+            if missing and side.protocol is not None:
+                missing -= missing_features(side.protocol, parse_json(side.metadata or "{}"))
+        if not missing:
+            return []
+        why = (
+            f"the new definition needs the table feature {', '.join(map(repr, sorted(missing)))}, which the merged "
+            "protocol does not have: clients would ignore it"
+        )
+        altering = [t for t in self._theirs.transactions if t.protocol is not None or t.metadata is not None]
+        return [clash(ConflictKind.PROTOCOL_CHANGED, why, [transaction], altering)]
+
     def _row_ids(self) -> list[Clash]:
         """Rows that the source rewrote carry the ids that they had there; files that it added get new ids here."""
         base, destination = self._three.base.version, self._three.destination.version
@@ -239,7 +260,7 @@ class _Merge:
         """What the next version does of a transaction; None where nothing is left of it."""
         protocol = None
         if transaction.protocol is not None:
-            protocol = united(writer.protocol, transaction.protocol, same_table=True)
+            protocol = united(writer.protocol, transaction.protocol, same_table=False)
         metadata = self._metadata(writer, transaction, numbers)
         txns = {app: version for app, version in transaction.txns.items() if version > writer.state.txns.get(app, -1)}
         domains = {
