@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from lakegate.context import RepositoryContext
-from lakegate.errors import ErrorKind, LakegateError, NotFound, Refused, Unavailable
+from lakegate.errors import ErrorKind, LakegateError, NotFound, OutcomeUnknown, Refused, Unavailable
 from lakegate.ids import JobId, new_id
 from lakegate.model import Job, JobState, Progress
 
@@ -188,7 +188,7 @@ class _Running:
         """Tells the database that the job lives and how far it is, and learns whether it is to stop."""
         try:
             asked = self._ctx.meta.update_job(self._ctx.info.id, self.job.id, done=self._done, total=self._total)
-        except Unavailable as error:
+        except (Unavailable, OutcomeUnknown) as error:
             # A database that is busy or gone for a while must not stop the work: the next report may come through.
             _log.info("the progress of job %s could not be recorded: %s", self.job.id, error)
             return
@@ -218,7 +218,7 @@ class _Running:
                     result=result,
                     error=error,
                 )
-            except Unavailable as fault:
+            except (Unavailable, OutcomeUnknown) as fault:
                 # The work itself has ended as it has: its outcome is not changed by a row that can't be written.
                 _log.warning("the end of job %s could not be recorded: %s", self.job.id, fault)
                 time.sleep(0.1 * 2**attempt)

@@ -12,7 +12,7 @@ import pytest
 
 from lakegate import jobs
 from lakegate.context import RepositoryContext
-from lakegate.errors import ErrorKind, InvalidInput, NotFound, Refused, Unavailable
+from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, OutcomeUnknown, Refused, Unavailable
 from lakegate.ids import BranchName, CommitId, JobId, RepositoryId, RepositoryName
 from lakegate.jobs import JobRunner
 from lakegate.metastore.sql import SqlMetaStore
@@ -162,15 +162,23 @@ def test_progress_is_written_seldom(ctx: RepositoryContext, runner: JobRunner, m
     assert writes < 20
 
 
-def test_a_busy_database_does_not_stop_the_work(
-    ctx: RepositoryContext, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Unavailable(ErrorKind.DATABASE_LOCKED, "The database is locked."),
+        OutcomeUnknown("The connection broke during a commit."),
+    ],
+    ids=["busy", "unknown"],
+)
+def test_a_database_that_fails_does_not_stop_the_work(
+    ctx: RepositoryContext, runner: JobRunner, monkeypatch: pytest.MonkeyPatch, fault: LakegateError
 ) -> None:
     original = SqlMetaStore.update_job
     failures = iter([True] * 3)
 
     def flaky(self: SqlMetaStore, *args: Any, **named: Any) -> bool:
         if next(failures, False):
-            raise Unavailable(ErrorKind.DATABASE_LOCKED, "The database is locked.")
+            raise fault
         return original(self, *args, **named)
 
     monkeypatch.setattr(SqlMetaStore, "update_job", flaky)
