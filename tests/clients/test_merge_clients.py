@@ -18,6 +18,7 @@ from lakegate.model import (
     MergeOutcome,
     MergeRequest,
     Resolution,
+    RollbackRequest,
     Strategy,
     TableOutcome,
     Take,
@@ -341,3 +342,57 @@ def test_a_merge_can_be_reverted(tables: Branches) -> None:
     tables.repo.revert("main", ApplyRequest(merged.id, parent=1))
     assert tables.ids("main") == [1, 2, 3, 4, 6, 7]
     check_log(tables.at("main"))
+
+
+# -- rows must not stand twice ----------------------------------------------------------------------------------------
+
+
+def clean_log(folder: Path) -> None:
+    """Leaves a checkpoint and the newest log commit, as a client's clean-up does."""
+    ops.opened(folder).create_checkpoint()
+    for commit in sorted((folder / "_delta_log").glob("*.json"))[:-1]:
+        commit.unlink()
+
+
+def merged_or_refused(call: Callable[[], object]) -> bool:
+    """Tells whether it was done; False for a conflict."""
+    try:
+        call()
+    except MergeConflict:
+        return False
+    return True
+
+
+def test_a_revert_of_what_was_rolled_back_and_compacted_adds_no_row_again(tables: Branches) -> None:
+    before = tables.change("main", append((5, 0, 1)))
+    deleted = tables.change("main", delete("p = 0 and id = 5"))
+    tables.repo.rollback("main", RollbackRequest(before))
+    tables.change("main", compact)
+    assert tables.ids("main") == [1, 2, 3, 4, 5]
+    merged_or_refused(lambda: tables.repo.revert("main", ApplyRequest(deleted)))
+    assert tables.ids("main") == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("taken", ["squash", "cherry-pick"])
+def test_what_was_taken_over_and_compacted_is_not_added_again(tables: Branches, taken: str, both: bool) -> None:
+    picked = tables.change("exp", append((5, 0, 1)))
+    tables.change("main", append((7, 0, 1)))
+    if taken == "squash":
+        tables.repo.merge("exp", "main", MergeRequest(squash=True))
+    else:
+        tables.repo.cherry_pick("main", ApplyRequest(picked))
+    tables.change("main", compact, *[clean_log] * both)
+    tables.change("exp", append((6, 0, 1)), clean_log)
+    merged = merged_or_refused(lambda: tables.merge("exp", "main"))
+    assert merged or both
+    assert tables.ids("main") == ([1, 2, 3, 4, 5, 6, 7] if merged else [1, 2, 3, 4, 5, 7])
+
+
+def test_what_was_taken_over_and_changed_does_not_come_back(tables: Branches) -> None:
+    tables.change("exp", append((5, 0, 1)))
+    tables.repo.merge("exp", "main", MergeRequest(squash=True))
+    tables.change("main", delete("p = 0 and id = 5"))
+    tables.change("exp", append((6, 0, 1)), clean_log)
+    merged_or_refused(lambda: tables.merge("exp", "main"))
+    assert 5 not in tables.ids("main")

@@ -70,13 +70,15 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What is merged: the base's and the destination's state, the transactions of both sides, how strictly."""
+    """What is merged: the base's and the destination's state, the transactions of both sides, how strictly.
+    `held` tells whether the destination had a file that is neither live there nor was at the base."""
 
     base: TableVersion
     destination: TableVersion
     ours: Sequence[Transaction]
     theirs: Sequence[Transaction]
     isolation: Isolation
+    held: Callable[[str], bool]
 
 
 class FileMerge:
@@ -95,6 +97,7 @@ class FileMerge:
         self._undoable: dict[str, Group] = {}
         self._left_out: dict[str, Group] = {}
         self._undone: dict[str, FileEntry | None] = {}
+        self._taken: set[str] = set()
         self.clashes: list[Clash] = []
         self.united: set[str] = set()
         self.vectors: dict[str, NewVector] = {}
@@ -155,7 +158,7 @@ class FileMerge:
         live = self.live(path)
         if live is not None and vector_id(live.deletion_vector) == change.remove.dv:
             carried.removes.append(Removal(path, change.remove.data_change))
-            self._put(path, None)
+            self._take(path)
             if add is not None:
                 self._add(add, carried)
             return True
@@ -166,28 +169,42 @@ class FileMerge:
         return False
 
     def _carry_add(self, ours: Transaction, add: FileAction, carried: Carried) -> None:
+        moved = self._was_live(add.path) and not self._revive(add.path)
         live = self.live(add.path)
-        if live is None or (key_of(live) == (add.path, add.dv) and not add.data_change):
+        if moved:
+            # Its rows may be in other files by now: added, they would stand twice, or come back from a delete.
+            why = "adds a file that the destination had, and has moved the rows of or removed since"
+            self._report_add(ours, add, ConflictKind.CONCURRENT_DELETE_DELETE, why)
+        elif live is None or (key_of(live) == (add.path, add.dv) and not add.data_change):
             self._add(add, carried)
         elif key_of(live) == (add.path, add.dv) and ours.version is None:
             return  # the states of both sides hold it
         else:
-            self.clashes.append(
-                clash(
-                    ConflictKind.CONCURRENT_APPEND,
-                    f"the source's {named(ours)} adds a file that the destination has already",
-                    [ours],
-                    [other for other in self._sources.theirs if add.path in {action.path for action in other.adds}],
-                    [live],
-                    self._sources.base,
-                )
-            )
+            why = "adds a file that the destination has already"
+            self._report_add(ours, add, ConflictKind.CONCURRENT_APPEND, why)
+
+    def _was_live(self, path: str) -> bool:
+        """Tells whether the destination had a file that is not live now, and that the source did not take away."""
+        if self.live(path) is not None or path in self._taken:
+            return False
+        at_base = tree.get(self._ctx.manifests.nodes, FILES, self._sources.base.state, path)
+        return at_base is not None or self._sources.held(path)
+
+    def _report_add(self, ours: Transaction, add: FileAction, kind: ConflictKind, why: str) -> None:
+        others = [other for other in self._sources.theirs if add.path in {action.path for action in other.files}]
+        files = [add.entry] if add.entry is not None else []
+        text = f"the source's {named(ours)} {why}"
+        self.clashes.append(clash(kind, text, [ours], others, files, self._sources.base))
 
     def _add(self, add: FileAction, carried: Carried) -> None:
         assert add.entry is not None
         held = tree.get(self._ctx.manifests.nodes, FILES, self._sources.base.state, add.path)
         carried.adds.append(Addition(add.entry, add.data_change, keeps_row_ids=held is not None))
         self._put(add.path, add.entry)
+
+    def _take(self, path: str) -> None:
+        self._put(path, None)
+        self._taken.add(path)
 
     def _put(self, path: str, file: FileEntry | None) -> None:
         self._overlay[path] = file
@@ -263,7 +280,7 @@ class FileMerge:
                 continue
             for file in group.inputs:
                 carried.removes.append(Removal(file.path, data_change=False))
-                self._put(file.path, None)
+                self._take(file.path)
             for file in group.outputs:
                 self._add(FileAction(file.path, vector_id(file.deletion_vector), False, file), carried)
 

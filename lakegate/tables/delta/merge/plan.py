@@ -9,11 +9,12 @@ from typing import Any
 from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.canonical import parse_json
-from lakegate.format.kinds import FILES
+from lakegate.format.kinds import FILES, OBJECTS
 from lakegate.model import ConflictKind, FileEntry, Isolation, ReplayedVersion, TableVersion
 from lakegate.tables.deletion_vectors import NewVector
 from lakegate.tables.delta.actions import Action
 from lakegate.tables.delta.backing import missing_features
+from lakegate.tables.delta.log import table_prefix
 from lakegate.tables.delta.log_commit import LogCommit, row_id_mark
 from lakegate.tables.delta.merge.clashes import Clash, clash, read_clashes
 from lakegate.tables.delta.merge.files import Carried, FileMerge, ReadVector, Sources
@@ -123,9 +124,31 @@ class _Merge:
         self._ours = replace(ours, transactions=new)
         self._theirs = replace(theirs, transactions=tuple(t for t in theirs.transactions if not there & set(t.origins)))
         sources = Sources(
-            three.base.version, three.destination.version, new, self._theirs.transactions, replay.isolation
+            three.base.version,
+            three.destination.version,
+            new,
+            self._theirs.transactions,
+            replay.isolation,
+            self._destination_had(theirs),
         )
         self._files = FileMerge(ctx, sources, readers.vector, readers.holds)
+
+    def _destination_had(self, theirs: SideHistory) -> Callable[[str], bool]:
+        """Tells of a file that the destination's log names since the base; or, where that log has gaps, that came into
+        the destination's folder."""
+        named = {action.path for transaction in theirs.transactions for action in transaction.files}
+        nodes, prefix = self._ctx.manifests.nodes, table_prefix(self._three.base.version.path)
+
+        def had(path: str) -> bool:
+            if path in named or not theirs.squashed:
+                return path in named
+            then, now = (
+                tree.get(nodes, OBJECTS, side.root, prefix + path)
+                for side in (self._three.base, self._three.destination)
+            )
+            return then is None and now is not None
+
+        return had
 
     def plan(self) -> MergePlan:
         carried = [
