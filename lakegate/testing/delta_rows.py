@@ -73,7 +73,7 @@ def _polars(table: str, version: int | None, storage: Mapping[str, str] | None) 
 def _duckdb(table: str, version: int | None, storage: Mapping[str, str] | None) -> list[dict[str, Any]]:
     with _duckdb_with_extensions().cursor() as connection:
         if storage:
-            connection.execute(_secret(storage))
+            connection.execute(duckdb_secret(storage))
         at = f", version => {version}" if version is not None else ""
         result = connection.execute(f"select * from delta_scan('{table}'{at})")
         names = [item[0] for item in result.description or ()]
@@ -94,6 +94,11 @@ def _parquet(table: str, version: int | None, storage: Mapping[str, str] | None)
 
 @lru_cache(maxsize=1)
 def _duckdb_with_extensions() -> duckdb.DuckDBPyConnection:
+    return duckdb_connection()
+
+
+def duckdb_connection() -> duckdb.DuckDBPyConnection:
+    """A database of its own with the extensions `httpfs` and `delta`."""
     import duckdb
 
     connection = duckdb.connect()
@@ -112,7 +117,8 @@ def duckdb_extension(name: str) -> Path:
     return next(Path(found.origin).parent.rglob(f"{name}.duckdb_extension"))
 
 
-def _secret(storage: Mapping[str, str]) -> str:
+def duckdb_secret(storage: Mapping[str, str]) -> str:
+    """The statement that gives DuckDB the key and endpoint of such storage options."""
     endpoint = storage["AWS_ENDPOINT_URL"]
     return (
         f"create or replace secret (type s3, key_id '{storage['AWS_ACCESS_KEY_ID']}', "

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,23 +14,12 @@ from lakegate.errors import ErrorKind, LakegateError, Refused
 from lakegate.repository import EmbeddedLake
 from lakegate.tables.delta.state import load
 from lakegate.testing.delta import folder_snapshot, live_files
+from lakegate.testing.golden import BROKEN, NO_LOG, archives, reason, unpack
 
-GOLDEN = Path(
-    os.environ.get("LAKEGATE_GOLDEN_TABLES", Path(__file__).parents[2].parent / "shared" / "data" / "delta-golden")
-)
-BROKEN = {
-    "canonicalized-paths-normal-b": ErrorKind.DELTA_PATH_FORBIDDEN,
-    "canonicalized-paths-special-b": ErrorKind.DELTA_PATH_FORBIDDEN,
-    "deltalog-commit-info": ErrorKind.DELTA_LOG_INVALID,
-    "deltalog-invalid-protocol-version": ErrorKind.DELTA_FEATURE_UNKNOWN,
-    "deltalog-state-reconstruction-from-checkpoint-missing-protocol": ErrorKind.DELTA_LOG_INVALID,
-    "deltalog-state-reconstruction-without-protocol": ErrorKind.DELTA_LOG_INVALID,
-    "no-delta-log-folder": ErrorKind.DELTA_LOG_INVALID,
-    "update-deleted-directory": ErrorKind.DELTA_LOG_INVALID,
-}
-NAMES = sorted(file.name.removesuffix(".tar.zst") for file in GOLDEN.glob("*.tar.zst"))
+REFUSED = {**BROKEN, NO_LOG: ErrorKind.DELTA_LOG_INVALID}
+NAMES = archives()
 
-pytestmark = pytest.mark.skipif(not NAMES, reason=f"no golden tables in {GOLDEN}")
+pytestmark = pytest.mark.skipif(not NAMES, reason=reason())
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +32,10 @@ def ctx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RepositoryContext]
 
 @pytest.fixture
 def golden(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    zstandard = pytest.importorskip("zstandard")
-    data = zstandard.ZstdDecompressor().stream_reader((GOLDEN / f"{request.param}.tar.zst").read_bytes()).read()
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        archive.extractall(tmp_path, filter="data")
-    return tmp_path / str(request.param)
+    return unpack(request.param, tmp_path)
 
 
-@pytest.mark.parametrize("golden", [name for name in NAMES if name not in BROKEN], indirect=True)
+@pytest.mark.parametrize("golden", [name for name in NAMES if name not in REFUSED], indirect=True)
 def test_a_golden_table_has_the_files_and_rows_that_it_should(ctx: RepositoryContext, golden: Path) -> None:
     table = load(ctx, folder_snapshot(ctx, golden / "delta"), "t")
     files = live_files(ctx, table)
@@ -73,12 +55,12 @@ def test_a_golden_table_has_the_files_and_rows_that_it_should(ctx: RepositoryCon
     assert set(files) == uris
 
 
-@pytest.mark.parametrize("golden", [name for name in BROKEN if name in NAMES], indirect=True)
+@pytest.mark.parametrize("golden", [name for name in REFUSED if name in NAMES], indirect=True)
 def test_a_broken_golden_table_is_refused_by_name(ctx: RepositoryContext, golden: Path) -> None:
     folder = golden / "delta"
     with pytest.raises(Refused) as refusal:
         load(ctx, folder_snapshot(ctx, folder), "t")
-    assert refusal.value.kind is BROKEN[golden.name]
+    assert refusal.value.kind is REFUSED[golden.name]
     assert "'t'" in refusal.value.message
     assert isinstance(refusal.value, LakegateError)
     assert refusal.value.hint
