@@ -827,7 +827,8 @@ class VerifyProblem:
 @dataclass(frozen=True, slots=True)
 class VerifyOutcome:
     """`objects_hashed` and `bytes_hashed` count what a deep verification re-read; `unverifiable` lists how many
-    objects have no digest (imported ones): their size and ETag were compared with the store instead."""
+    objects have no digest (imported ones): their size and ETag were compared with the store instead. `problem_count`
+    counts all problems; `problems` lists the first 1,000 of them."""
 
     commit: CommitId
     nodes: int
@@ -836,10 +837,11 @@ class VerifyOutcome:
     bytes_hashed: int
     unverifiable: int
     problems: tuple[VerifyProblem, ...]
+    problem_count: int
 
     @property
     def ok(self) -> bool:
-        return not self.problems
+        return not self.problem_count
 
 
 # -- multipart uploads ------------------------------------------------------------------------------------------------

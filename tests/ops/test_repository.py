@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -653,6 +656,49 @@ def test_verify_finds_a_node_that_is_not_what_its_name_says(repo: EmbeddedReposi
     outcome = repo.verify("main")
     assert not outcome.ok
     assert repo.manifest("main").objects_root in outcome.problems[0].problem
+
+
+def test_verify_reads_the_file_lists_of_tables(repo: EmbeddedRepository, tmp_path: Path) -> None:
+    repo.put("main", "t/_delta_log/00000000000000000000.json", delta_log(0, "x"))
+    repo.put("main", "t/x", b"1")
+    repo.commit("main", CommitRequest("a table"))
+    state = repo.table("main", "t").state
+    assert repo.verify("main").ok
+    (tmp_path / f"a lake/data/sales/_lakegate/nodes/{state}.parquet").unlink()
+    [problem] = repo.verify("main", deep=True).problems
+    assert problem.path == "t"
+    assert state in problem.problem
+    assert [p.path for p in repo.verify("main", tables=("t",)).problems] == ["t"]
+
+
+def test_verify_goes_on_after_an_object_that_cannot_be_read(
+    repo: EmbeddedRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(repo, "main", a="1", b="2", c="3")
+    unreadable = repo.stat("main", "a").address
+    (tmp_path / "a lake/data/sales" / repo.stat("main", "c").address).write_bytes(b"4")
+    real = os.stat
+
+    def failing(path: Any, *args: Any, **named: Any) -> os.stat_result:
+        if str(path).endswith(unreadable):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path, *args, **named)
+
+    monkeypatch.setattr(os, "stat", failing)
+    outcome = repo.verify("main", deep=True)
+    assert [p.path for p in outcome.problems] == ["a", "c"]
+    assert (outcome.objects, outcome.objects_hashed, outcome.problem_count) == (3, 2, 2)
+
+
+def test_verify_counts_all_problems_and_lists_a_thousand(repo: EmbeddedRepository, tmp_path: Path) -> None:
+    (tmp_path / "many").mkdir()
+    for number in range(1002):
+        (tmp_path / "many" / str(number)).touch()
+    sources = (ImportSource(ImportKind.PREFIX, str(tmp_path / "many"), "x"),)
+    repo.import_("main", ImportRequest(sources, CommitRequest("many")))
+    shutil.rmtree(tmp_path / "many")
+    outcome = repo.verify("main")
+    assert (outcome.ok, outcome.problem_count, len(outcome.problems)) == (False, 1002, 1000)
 
 
 def test_a_pin_names_commit_and_manifest_and_takes_one_hold(repo: EmbeddedRepository) -> None:

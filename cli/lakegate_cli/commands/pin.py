@@ -194,7 +194,9 @@ def _repository(current: Session, each: Pin) -> Repository:
 def _show_outcome(name: str, outcome: VerifyOutcome) -> None:
     for problem in outcome.problems:
         say(f"{problem.path}: {problem.problem}")
-    result = "as they should be" if outcome.ok else f"{len(outcome.problems)} problems"
+    if outcome.problem_count > len(outcome.problems):
+        say(f"... and {number(outcome.problem_count - len(outcome.problems))} more")
+    result = "as they should be" if outcome.ok else f"{number(outcome.problem_count)} problems"
     say(
         f"{name} at {short(outcome.commit)}: {number(outcome.nodes)} nodes and {number(outcome.objects)} objects "
         f"({number(outcome.objects_hashed)} re-hashed, {number(outcome.unverifiable)} imported without a digest): "

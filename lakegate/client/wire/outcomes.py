@@ -149,4 +149,5 @@ def verify_from_json(body: Json) -> VerifyOutcome:
         body["bytes_hashed"],
         body["unverifiable"],
         tuple(VerifyProblem(problem["path"], problem["problem"]) for problem in body["problems"]),
+        body["problem_count"],
     )

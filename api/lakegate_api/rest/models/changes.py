@@ -189,4 +189,5 @@ class VerifyResult(Answer):
     objects_hashed: int
     bytes_hashed: int
     unverifiable: int
+    problem_count: int
     problems: list[VerifyProblem]
