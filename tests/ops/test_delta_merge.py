@@ -589,3 +589,50 @@ def test_the_checker_finds_what_is_wrong(tmp_path: Path, breaking: Callable[[Pat
     breaking(tmp_path)
     with pytest.raises(AssertionError):
         check_log(tmp_path)
+
+
+# -- rows must not stand twice ----------------------------------------------------------------------------------------
+
+
+def restore(*actions: Line) -> Body:
+    return (info("RESTORE"), *actions)
+
+
+def test_a_file_that_the_destination_moved_the_rows_of_is_not_added(case: Case) -> None:
+    ours = [(info("DELETE"), remove("a")), restore(add("a"))]
+    plan = case.merge([START], ours, [rewrite("a", "a1"), append("d")], Isolation.SNAPSHOT)
+    assert K.CONCURRENT_DELETE_DELETE in kinds(plan)
+    plan = case.merge([START], [append("s")], [append("s"), rewrite("s", "s1")])
+    assert kinds(plan) == {K.CONCURRENT_DELETE_DELETE} or plan.commits == ()
+    assert not case.merge([START], ours, [append("d")]).clashes
+    assert case.checked().paths == {"a", "b", "d"}
+
+
+def restated(*paths: str, **fields: Any) -> Body:
+    stats = '{"numRecords":1,"nullCount":{"id":0}}'
+    return (info("COMPUTE STATS"), *(add(path, dataChange=False, stats=stats, **fields) for path in paths))
+
+
+def test_new_statistics_bring_no_file_back(case: Case) -> None:
+    plan = case.merge([START], [restated("a")], [compact("a", "b", into="c")])
+    assert (plan.clashes, plan.commits) == ((), ())
+    assert [v.note for v in plan.versions] == ["statistics of files that the destination changed: left out"]
+    assert case.checked().paths == {"c"}
+    case.merge([START], [restated("a", "b")], [rewrite("a", "a1")], Isolation.SNAPSHOT)
+    assert case.checked().paths == {"a1", "b"}
+    assert "nullCount" in case.checked().add_of("b")["stats"]
+
+
+def test_row_tracking_is_not_turned_on_over_files_without_row_ids(case: Case) -> None:
+    base: Body = (protocol(1, 2), metadata(), add("a"), add("b"))
+    features = ("appendOnly", "invariants", "domainMetadata", "rowTracking")
+    backfill = [tracked(path, i, 2, 1, dataChange=False) for i, path in enumerate("ab")]
+    ours: list[Body] = [
+        (info("UPGRADE"), protocol(1, 7, features)),
+        (info("ROW TRACKING BACKFILL"), *backfill, mark(1)),
+        altered({"delta.enableRowTracking": "true"}),
+    ]
+    assert kinds(case.merge([base], ours, [compact("a", "b", into="c")], Isolation.SNAPSHOT)) == {K.METADATA_CHANGED}
+    assert kinds(case.merge([base], ours, [append("d")], Isolation.SNAPSHOT)) == {K.METADATA_CHANGED}
+    assert not case.merge([base], ours, [altered({"mine": "1"})], Isolation.SNAPSHOT).clashes
+    assert case.checked().paths == {"a", "b"}

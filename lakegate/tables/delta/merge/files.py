@@ -61,11 +61,13 @@ class Change:
 
 @dataclass(slots=True)
 class Carried:
-    """What of a transaction's file actions the destination takes."""
+    """What of a transaction's file actions the destination takes. `left_out` are parts of a compaction, `outdated`
+    statistics and row ids of files that the destination has not as they were."""
 
     adds: list[Addition] = field(default_factory=list)
     removes: list[Removal] = field(default_factory=list)
     left_out: int = 0
+    outdated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,17 +171,21 @@ class FileMerge:
         return False
 
     def _carry_add(self, ours: Transaction, add: FileAction, carried: Carried) -> None:
+        if add.path in ours.updated:
+            if key_of(self.live(add.path)) == (add.path, add.dv):
+                self._add(add, carried)
+            else:
+                carried.outdated += 1
+            return
         moved = self._was_live(add.path) and not self._revive(add.path)
         live = self.live(add.path)
         if moved:
             # Its rows may be in other files by now: added, they would stand twice, or come back from a delete.
             why = "adds a file that the destination had, and has moved the rows of or removed since"
             self._report_add(ours, add, ConflictKind.CONCURRENT_DELETE_DELETE, why)
-        elif live is None or (key_of(live) == (add.path, add.dv) and not add.data_change):
+        elif live is None:
             self._add(add, carried)
-        elif key_of(live) == (add.path, add.dv) and ours.version is None:
-            return  # the states of both sides hold it
-        else:
+        elif key_of(live) != (add.path, add.dv):
             why = "adds a file that the destination has already"
             self._report_add(ours, add, ConflictKind.CONCURRENT_APPEND, why)
 

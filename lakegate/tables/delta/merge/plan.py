@@ -15,7 +15,7 @@ from lakegate.tables.deletion_vectors import NewVector
 from lakegate.tables.delta.actions import Action
 from lakegate.tables.delta.backing import missing_features
 from lakegate.tables.delta.log import table_prefix
-from lakegate.tables.delta.log_commit import LogCommit, row_id_mark
+from lakegate.tables.delta.log_commit import LogCommit, action_of, row_id_mark
 from lakegate.tables.delta.merge.clashes import Clash, clash, read_clashes
 from lakegate.tables.delta.merge.files import Carried, FileMerge, ReadVector, Sources
 from lakegate.tables.delta.merge.metadata import (
@@ -178,7 +178,7 @@ class _Merge:
             clashes += self._unbacked(writer, transaction)
             if transaction.version is not None:
                 numbers[transaction.version] = writer.version
-            note = "but for parts of it that the destination changed" if part.left_out else ""
+            note = "but for parts of it that the destination changed" if part.left_out or part.outdated else ""
             versions.append(ReplayedVersion(transaction.version, writer.version, str(draft.info["operation"]), note))
         if clashes:
             return MergePlan(clashes=tuple(clashes))
@@ -196,7 +196,7 @@ class _Merge:
         if not found:
             found += self._invalid()
         found += transaction_clashes(ours, theirs)
-        found += self._row_ids()
+        found += self._row_ids() + self._untracked()
         for transaction in ours.transactions:
             found += read_clashes(
                 transaction, theirs.transactions, self._three.base.version, isolation, self._files.united
@@ -274,6 +274,28 @@ class _Merge:
                 return [clash(ConflictKind.CONCURRENT_APPEND, why, [transaction], self._theirs.transactions)]
             added |= {action.path for action in transaction.adds}
         return []
+
+    def _untracked(self) -> list[Clash]:
+        """Row tracking that the source turned on asks for ids in all files, and only the source's have got them."""
+        on = [
+            side.now.properties.get("delta.enableRowTracking", "").lower() == "true"
+            for side in (self._ours, self._theirs)
+        ]
+        if on != [True, False]:
+            return []
+        paths = {action.path for other in self._theirs.transactions for action in other.adds}
+        paths |= {path for transaction in self._ours.transactions for path in transaction.updated}
+        live = (self._files.live(path) for path in sorted(paths))
+        files = [file for file in live if file is not None and "baseRowId" not in action_of(file)]
+        new = {action.path for transaction in self._ours.transactions for action in transaction.adds}
+        new -= {path for transaction in self._ours.transactions for path in transaction.updated}
+        files = [file for file in files if file.path not in new]
+        if not files:
+            return []
+        why = "the source turned row tracking on, and files that the destination wrote have no row ids"
+        altering = [t for t in self._ours.transactions if t.metadata is not None]
+        base = self._three.base.version
+        return [clash(ConflictKind.METADATA_CHANGED, why, altering, self._theirs.transactions, files, base)]
 
     # -- versions -----------------------------------------------------------------------------------------------------
 
@@ -370,6 +392,8 @@ def _why_none(transaction: Transaction, shared: bool, carried: Carried) -> str:
         return "the destination has it already"
     if carried.left_out:
         return "a compaction of files that the destination changed: left out, the rows are the same"
+    if carried.outdated:
+        return "statistics of files that the destination changed: left out"
     if not transaction.has_effect:
         return "it changes no state"
     return "the destination's state has it already"

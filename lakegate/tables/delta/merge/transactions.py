@@ -51,6 +51,7 @@ class Transaction:
     change_files  raw `cdc` actions
     origins   what identifies the transaction, wherever it is replayed: digests of log commits
     covers    the origins of all transactions that it stands for, where it was made of a state
+    updated   paths of live files that it adds again without a remove: other statistics or row ids, the same rows
     """
 
     version: int | None
@@ -67,6 +68,7 @@ class Transaction:
     change_files: tuple[Mapping[str, Any], ...] = ()
     origins: tuple[str, ...] = ()
     covers: tuple[str, ...] = ()
+    updated: frozenset[str] = frozenset()
 
     @property
     def adds(self) -> list[FileAction]:
@@ -170,7 +172,8 @@ def _logged(ctx: RepositoryContext, base: TableAt, side: TableAt) -> list[Transa
         )
         if not in_base:
             made = _transaction(ctx, actions, entry, metadata, protocol)
-            found.append(replace(made, removed=live.removed_by(actions), origins=origins, covers=covers))
+            removed, updated = live.removed_by(actions), live.updated_by(actions)
+            found.append(replace(made, removed=removed, updated=updated, origins=origins, covers=covers))
         live.apply(actions)
         metadata, protocol = actions.metadata or metadata, actions.protocol or protocol
     return found
@@ -188,26 +191,41 @@ def _repeated(ctx: RepositoryContext, base: TableAt, side: TableAt) -> set[str]:
 
 
 class _Live:
-    """Finds the live files that commits remove, from the base's and those that earlier commits added."""
+    """Finds the live files that commits remove or add again, of the base's and those that earlier commits added."""
 
     def __init__(self, ctx: RepositoryContext, base: TableVersion) -> None:
         self._ctx = ctx
         self._base = base
         self._added: dict[str, FileEntry] = {}
+        self._gone: set[str] = set()
 
     def removed_by(self, actions: LogActions) -> tuple[FileEntry, ...]:
         found: list[FileEntry] = []
         for action in actions.files:
             if action.entry is None:
-                live = self._added.get(action.path) or tree.get(
-                    self._ctx.manifests.nodes, FILES, self._base.state, action.path
-                )
+                live = self._last(action.path)
                 if live is not None:
                     found.append(live)
         return tuple(found)
 
+    def updated_by(self, actions: LogActions) -> frozenset[str]:
+        passed_over = {action.path for action in actions.files if action.entry is None} | self._gone
+        return frozenset(
+            action.path
+            for action in actions.files
+            if action.entry is not None
+            and action.path not in passed_over
+            and key_of(self._last(action.path)) == (action.path, action.dv)
+        )
+
     def apply(self, actions: LogActions) -> None:
-        self._added.update({action.path: action.entry for action in actions.files if action.entry is not None})
+        self._gone.update(action.path for action in actions.files if action.entry is None)
+        added = {action.path: action.entry for action in actions.files if action.entry is not None}
+        self._gone.difference_update(added)
+        self._added.update(added)
+
+    def _last(self, path: str) -> FileEntry | None:
+        return self._added.get(path) or tree.get(self._ctx.manifests.nodes, FILES, self._base.state, path)
 
 
 def _is_in(ctx: RepositoryContext, base: TableAt, origin: str) -> bool:
