@@ -636,3 +636,38 @@ def test_row_tracking_is_not_turned_on_over_files_without_row_ids(case: Case) ->
     assert kinds(case.merge([base], ours, [append("d")], Isolation.SNAPSHOT)) == {K.METADATA_CHANGED}
     assert not case.merge([base], ours, [altered({"mine": "1"})], Isolation.SNAPSHOT).clashes
     assert case.checked().paths == {"a", "b"}
+
+
+def test_deletes_of_one_long_vector_after_another_are_united(case: Case) -> None:
+    base: Body = (protocol(3, 7, VECTORS, VECTORS), metadata(), add("f", rows=1_000_000))
+
+    def long(*rows: range) -> Mapping[str, Any]:
+        made = write_vector(BitMap64(itertools.chain(*rows)), uuid.uuid4())
+        assert made.path is not None
+        case.extra[made.path] = made.body
+        return made.descriptor
+
+    def deletes(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> Body:
+        return (info("DELETE"), remove("f", dv=before), add("f", rows=1_000_000, dv=after))
+
+    first, second, there = range(0, 20_000, 7), range(30_000, 50_000, 11), range(60_001, 80_000, 13)
+    one, two = long(first), long(first, second)
+    plan = case.merge([base], [deletes(None, one), deletes(one, two)], [deletes(None, long(there))])
+    assert not plan.clashes
+    assert deleted_of(case, case.checked(), "f") == {*first, *second, *there}
+
+
+def test_a_delete_in_a_file_of_which_all_rows_are_gone_has_nothing_to_do(case: Case) -> None:
+    base: Body = (protocol(3, 7, VECTORS, VECTORS), metadata(), add("f", rows=3))
+
+    def deletes(before: Mapping[str, Any] | None, after: Mapping[str, Any], *more: Line) -> Body:
+        return (info("DELETE"), remove("f", dv=before), add("f", rows=3, dv=after), *more)
+
+    one, two, there = vector(0), vector(0, 1), vector(1, 2)
+    plan = case.merge([base], [deletes(None, one), deletes(one, two)], [deletes(None, there)])
+    assert not plan.clashes
+    assert case.checked().live == {}
+    updated = (info("UPDATE"), *deletes(one, two)[1:], add("new"))
+    assert case.merge([base], [deletes(None, one), updated], [deletes(None, there)]).clashes
+    restored = (info("RESTORE"), remove("f", dv=two), add("f", rows=3))
+    assert case.merge([base], [deletes(None, one), deletes(one, two), restored], [deletes(None, there)]).clashes

@@ -100,6 +100,8 @@ class FileMerge:
         self._left_out: dict[str, Group] = {}
         self._undone: dict[str, FileEntry | None] = {}
         self._taken: set[str] = set()
+        self._unions: dict[str, BitMap64] = {}
+        self._emptied: set[str] = set()
         self.clashes: list[Clash] = []
         self.united: set[str] = set()
         self.vectors: dict[str, NewVector] = {}
@@ -156,6 +158,8 @@ class FileMerge:
     def _carry_change(self, ours: Transaction, change: Change, carried: Carried) -> bool:
         """Carries over what happened to a file that was live; False where the destination has not that file."""
         path, add = change.remove.path, change.add
+        if self._is_empty(ours, change):
+            return True
         self._revive(path)
         live = self.live(path)
         if live is not None and vector_id(live.deletion_vector) == change.remove.dv:
@@ -308,7 +312,7 @@ class FileMerge:
             return False
         if self._sources.isolation is Isolation.SERIALIZABLE and not deletes:
             return False
-        before, theirs, wanted = (self._read_vector(file) for file in (change.before, live, add.entry))
+        before, theirs, wanted = (self._deleted(file) for file in (change.before, live, add.entry))
         if not (before <= theirs and before <= wanted):
             return False
         twice = (wanted - before) & (theirs - before)
@@ -318,19 +322,38 @@ class FileMerge:
         self.united.add(add.path)
         if union == theirs:
             return True
-        vector = write_vector(union, uuid.uuid4())
-        if vector.path is not None:
-            self.vectors[vector.path] = vector
         carried.removes.append(Removal(add.path, add.data_change))
         if len(union) == num_records(action_of(live).get("stats")):
             self._put(add.path, None)
+            self._emptied.add(add.path)
             return True
+        vector = write_vector(union, uuid.uuid4())
+        if vector.path is not None:
+            self.vectors[vector.path] = vector
         action = {**action_of(live), "deletionVector": vector.descriptor, "dataChange": add.data_change}
         made = add_action(action)
         assert made.entry is not None
         carried.adds.append(Addition(made.entry, add.data_change))
         self._put(add.path, made.entry)
+        self._unions[str(made.dv)] = union
         return True
+
+    def _deleted(self, file: FileEntry) -> BitMap64:
+        """The rows that a file's vector deletes. A vector that was made here is stored nowhere yet."""
+        made = self._unions.get(str(vector_id(file.deletion_vector)))
+        return self._read_vector(file) if made is None else made
+
+    def _is_empty(self, ours: Transaction, change: Change) -> bool:
+        """Tells whether both sides deleted all rows of a file, so that another delete finds nothing to do."""
+        path, add = change.remove.path, change.add
+        if path not in self._emptied or ours.change_files:
+            return False
+        others = [other for other in self._removers.get(path, []) if not other.is_rearrangement]
+        if not (ours.only_deletes and all(other.only_deletes for other in others)):
+            return False
+        if add is None or add.entry is None or change.before is None:
+            return add is None
+        return self._deleted(change.before) <= self._deleted(add.entry)
 
 
 def groups_of(transaction: Transaction, table: TableVersion) -> list[Group]:
