@@ -21,6 +21,7 @@ from lakegate.tables.deletion_vectors import DeletionVector, read_vector, write_
 from lakegate.tables.delta.merge.plan import MergePlan, Three
 from lakegate.tables.delta.merge.transactions import TableAt
 from lakegate.tables.delta.state import load
+from lakegate.tables.delta.upgrade import ICT_TIMESTAMP, ICT_VERSION
 from lakegate.testing.delta import Line, add, folder_snapshot, log_body, metadata, protocol, remove, write_log
 from lakegate.testing.delta_check import CheckedLog, check_log
 
@@ -671,3 +672,15 @@ def test_a_delete_in_a_file_of_which_all_rows_are_gone_has_nothing_to_do(case: C
     assert case.merge([base], [deletes(None, one), updated], [deletes(None, there)]).clashes
     restored = (info("RESTORE"), remove("f", dv=two), add("f", rows=3))
     assert case.merge([base], [deletes(None, one), deletes(one, two), restored], [deletes(None, there)]).clashes
+
+
+def test_in_commit_timestamps_that_both_sides_turned_on_count_since_the_destinations(case: Case) -> None:
+    def on(stamp: int) -> Body:
+        since = {ICT_VERSION: "1", ICT_TIMESTAMP: str(stamp), "delta.enableInCommitTimestamps": "true"}
+        feature = protocol(1, 7, ("inCommitTimestamp",))
+        return (info("UPGRADE", inCommitTimestamp=stamp), feature, metadata(since))
+
+    plan = case.merge([START], [on(1_800_000_000_000), append("s")], [on(1_800_000_000_777)])
+    assert not plan.clashes
+    assert case.checked().property(ICT_TIMESTAMP) == "1800000000777"
+    assert case.checked().paths == {"a", "b", "s"}

@@ -17,6 +17,7 @@ from lakegate.tables.delta.log_commit import ROW_TRACKING
 from lakegate.tables.delta.merge.clashes import Clash, clash
 from lakegate.tables.delta.merge.transactions import SideHistory
 from lakegate.tables.delta.upgrade import (
+    ICT_ENABLED,
     ICT_TIMESTAMP,
     ICT_VERSION,
     IDENTITY_MARK,
@@ -59,6 +60,7 @@ _LIGHT = frozenset(
     }
 )
 _CONFIG = "property "
+_ICT_SINCE = frozenset({_CONFIG + ICT_VERSION, _CONFIG + ICT_TIMESTAMP})
 
 
 def parts_of(metadata: Action) -> dict[str, Any]:
@@ -98,6 +100,8 @@ def laid_over(running: Action, before: Action, after: Action) -> dict[str, Any]:
             made.pop(field, None)
             if new[part] is not None:
                 made[field] = new[part]
+    if configuration.get(ICT_ENABLED, "").lower() == "true":
+        changed -= _ICT_SINCE
     for part in changed:
         if part.startswith(_CONFIG):
             configuration.pop(part.removeprefix(_CONFIG), None)
@@ -136,7 +140,8 @@ def metadata_clashes(ours: SideHistory, theirs: SideHistory, isolation: Isolatio
         giving = [transaction for transaction in ours.transactions if transaction.metadata is not None]
         return [clash(ConflictKind.METADATA_CHANGED, why, giving, altering)]
     there, here = (parts_of(_metadata(side.now)) for side in (theirs, ours))
-    differing = {part for part in {*mine, *other} if here.get(part) != there.get(part)}
+    # Since when timestamps count is the destination's matter: the version that turns them on says it anew.
+    differing = {part for part in {*mine, *other} - _ICT_SINCE if here.get(part) != there.get(part)}
     mine, other = mine & differing, other & differing
     changing = [transaction for transaction in ours.transactions if transaction.metadata is not None]
     both = sorted(mine & other)
