@@ -102,7 +102,9 @@ class _Plan:
         self._wanted = wanted
         self._forwarded: set[str] = set()
         self._request = request
+        self._asked = frozenset(table.rstrip("/") for table in request.tables)
         self._placement = Placement(ctx.manifests.nodes, (head.tables_root, wanted.tables_root))
+        self._then_placed = Placement(ctx.manifests.nodes, (wanted.tables_root,))
         self.report = _Report()
         self._check()
         self._scopes = self._merged_scopes()
@@ -145,15 +147,27 @@ class _Plan:
 
     def _merged_scopes(self) -> tuple[str, ...]:
         """Prefixes and paths, sorted, none within another; all is the empty prefix."""
-        tables = [table.rstrip("/") + "/" for table in self._request.tables]
+        tables = [table + "/" for table in self._asked]
         scopes: list[str] = []
         for scope in sorted({*tables, *self._request.paths}) or [""]:
             if not any(kept.endswith("/") and scope.startswith(kept) for kept in scopes):
                 scopes.append(scope)
         return tuple(scopes)
 
-    def _in_scope(self, folder: str) -> bool:
-        return any(scope == "" or (scope.endswith("/") and folder.startswith(scope)) for scope in self._scopes)
+    def _in_scope(self, path: str) -> bool:
+        """Tells whether a path goes back: all do where nothing is named, a named folder goes as a whole, and a named table
+        without the tables inside its folder."""
+        if "" in self._scopes:
+            return True
+        for named in self._request.paths:
+            if path == named or (named.endswith("/") and path.startswith(named)):
+                return True
+        owner = self._placement.table_of(path)
+        if owner is None or owner in self._asked:
+            return owner is not None
+        now, then = self._versions(owner)
+        # Files that are a dataset by now, and were the table's: it lost its log.
+        return then is None and not is_delta(now) and self._then_placed.table_of(path) in self._asked
 
     # -- tables -------------------------------------------------------------------------------------------------------
 
@@ -237,9 +251,7 @@ class _Plan:
     def _by_path(self) -> Iterator[Change]:
         for scope in self._scopes:
             for change in changes(self._ctx, self.head.objects_root, self._wanted.objects_root, scope):
-                if scope and not scope.endswith("/") and change.path != scope:
-                    continue
-                if self._is_kept(change.path):
+                if not self._in_scope(change.path) or self._is_kept(change.path):
                     continue
                 if change.kind is ChangeKind.ADDED:
                     self.report.added += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
@@ -87,10 +87,10 @@ class TableMerge:
         self._ctx = ctx
         self._sides = sides
         self._resolutions = resolutions
-        self._replaying = replaying
         self._dry_run = dry_run
         roots = (sides.base.tables_root, sides.source.tables_root, sides.destination.tables_root)
         self.placement = Placement(ctx.manifests.nodes, roots)
+        self._replaying = replace(replaying, owner=self.placement.table_of)
 
     def decide(self) -> Iterator[Decision]:
         """Yields a decision for each table, and each partition in conflict, in the order of their folders' files."""

@@ -42,12 +42,14 @@ def _nowhere(_: str) -> Entry | None:
 class Replaying:
     """How tables are replayed. `origin` tells where the versions come from, and goes into their commitInfo; `verb`
     names the operation of a version that no single one of the source's stands behind. `earlier` finds an object that
-    some commit of either side held since the base: what a vacuum took away may be needed again."""
+    some commit of either side held since the base: what a vacuum took away may be needed again. `owner` tells the table
+    that a path belongs to: others may lie inside its folder (None: there are none)."""
 
     isolation: Isolation = Isolation.WRITE_SERIALIZABLE
     origin: Mapping[str, Any] = field(default_factory=dict)
     verb: str = "MERGE BRANCH"
     earlier: Callable[[str], Entry | None] = _nowhere
+    owner: Callable[[str], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def replay_table(ctx: RepositoryContext, three: Three, how: Replaying, *, dry_ru
         return Replayed(plan)
     coming: dict[str, Entry] = {}
     disputed: list[tuple[Entry | None, Entry, Entry | None]] = []
-    for base, source, destination in _new_files(ctx, three):
+    for base, source, destination in _new_files(ctx, three, how.owner):
         if destination is None or _same_bytes(destination, base):
             coming[source.path] = source
         elif not _same_bytes(destination, source):
@@ -101,13 +103,17 @@ def replay_table(ctx: RepositoryContext, three: Three, how: Replaying, *, dry_ru
     return Replayed(plan, sorted([*coming.items(), *made], key=_path), disputed)
 
 
-def _new_files(ctx: RepositoryContext, three: Three) -> Iterator[tuple[Entry | None, Entry, Entry | None]]:
-    """What the source added or changed in the table's folder outside its log, as (base, source, destination). What it
+def _new_files(
+    ctx: RepositoryContext, three: Three, owner: Callable[[str], str | None] | None
+) -> Iterator[tuple[Entry | None, Entry, Entry | None]]:
+    """What the source added or changed of the table's files outside its log, as (base, source, destination). What it
     removed stays: a vacuum of one side must not take away what the other's versions need."""
     nodes = ctx.manifests.nodes
     table = three.destination.version.path
     for change in tree.diff(nodes, OBJECTS, three.base.root, three.source.root, prefix=table_prefix(table)):
         if change.right is None or in_log(table, change.path):
+            continue
+        if owner is not None and owner(change.path) != table:
             continue
         yield change.left, change.right, tree.get(nodes, OBJECTS, three.destination.root, change.path)
 

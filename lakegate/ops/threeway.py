@@ -11,11 +11,11 @@ from heapq import merge as merge_sorted
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
-from lakegate.format.kinds import OBJECTS
+from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.ids import NodeId
 from lakegate.model import ChangeCounts, Conflict, Entry, Resolution, Strategy, TableChange, Take
 from lakegate.ops.conflicts import object_conflict
-from lakegate.ops.placement import Placement, in_log
+from lakegate.ops.placement import Placement, in_log, is_delta
 from lakegate.ops.resolutions import Resolutions
 from lakegate.ops.table_merge import Change, Decision, Sides, TableMerge
 from lakegate.ops.table_replay import Replaying
@@ -107,12 +107,15 @@ def _plain(
         sides.destination.objects_root,
     )
     own_logs: dict[str, bool] = {}
+    delta: dict[str, bool] = {}
     for triple in triples:
         base, source, destination = triple.base, triple.source, triple.destination
         if _same(source, destination) or _same(base, source) or covered.holds(triple.path):
             continue
         table = covered.placement.table_of(triple.path)
         if table is not None and in_log(table, triple.path) and _keeps_house(ctx, sides, table, own_logs):
+            continue
+        if source is None and table is not None and _needs_files(ctx, sides, table, triple.path, delta):
             continue
         if not _same(base, destination):
             take = choices.take(triple.path)
@@ -122,6 +125,14 @@ def _plain(
             if take is Take.DESTINATION:
                 continue
         yield triple.path, source
+
+
+def _needs_files(ctx: RepositoryContext, sides: Sides, table: str, path: str, known: dict[str, bool]) -> bool:
+    """Tells whether a file may be needed by the destination's Delta table, though the source did without it: a vacuum of
+    one side must not take away what the other's versions need."""
+    if table not in known:
+        known[table] = is_delta(tree.get(ctx.manifests.nodes, TABLES, sides.destination.tables_root, table))
+    return known[table] and not in_log(table, path)
 
 
 def _keeps_house(ctx: RepositoryContext, sides: Sides, table: str, known: dict[str, bool]) -> bool:

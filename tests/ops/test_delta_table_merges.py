@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lakegate.model import CommitRequest, MergeRequest, Resolution, Take
+from lakegate.model import CommitRequest, MergeRequest, Resolution, RollbackMode, RollbackRequest, Take
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
 from lakegate.tables.delta.log import commit_path
-from lakegate.testing.delta import Line, add, log_body, metadata, protocol
+from lakegate.testing.delta import Line, add, log_body, metadata, protocol, remove
 
 INFO: Line = {"commitInfo": {"operation": "WRITE", "operationParameters": {"mode": "Append"}}}
 
@@ -52,3 +52,67 @@ def test_taking_the_source_brings_the_features_that_its_rules_need(repo: Embedde
     assert table.protocol is not None
     assert {"checkConstraints", "timestampNtz"} <= set(table.protocol.writer_features)
     assert table.properties["delta.constraints.c"] == "id > 0"
+
+
+# -- tables inside tables ---------------------------------------------------------------------------------------------
+
+
+def nested(repo: EmbeddedRepository) -> str:
+    for table in ("t", "t/sub"):
+        stage(repo, "main", table, 0, protocol(), metadata(), add("a"))
+    return repo.commit("main", CommitRequest("both")).id
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_a_table_inside_another_is_merged_as_one_of_its_own(repo: EmbeddedRepository, both: bool) -> None:
+    nested(repo)
+    repo.create_branch("exp", "main")
+    for branch, name in (("exp", "s"), ("main", "d")):
+        write(repo, branch, "t", 1, add(name))
+        if both or branch == "exp":
+            write(repo, branch, "t/sub", 1, add(f"sub-{name}"))
+    outcome = repo.merge("exp", "main")
+    assert [(report.path, str(report.outcome)) for report in outcome.tables] == [
+        ("t", "replayed"),
+        ("t/sub", "replayed" if both else "taken_source"),
+    ]
+    assert live(repo, "main", "t") == {"a", "s", "d"}
+    assert live(repo, "main", "t/sub") == {"a", "sub-s", "sub-d"} - (set() if both else {"sub-d"})
+
+
+@pytest.mark.parametrize("mode", list(RollbackMode))
+def test_a_rollback_of_a_table_leaves_the_tables_inside_it(repo: EmbeddedRepository, mode: RollbackMode) -> None:
+    old = nested(repo)
+    for table in ("t", "t/sub"):
+        write(repo, "main", table, 1, add("b"))
+    outcome = repo.rollback("main", RollbackRequest(old, tables=("t",), mode=mode))
+    assert [report.path for report in outcome.tables] == ["t"]
+    assert live(repo, "main", "t") == {"a"}
+    assert live(repo, "main", "t/sub") == {"a", "b"}
+    assert repo.table("main", "t/sub").version == 1
+
+
+def test_a_rollback_of_a_folder_takes_all_tables_in_it(repo: EmbeddedRepository) -> None:
+    old = nested(repo)
+    for table in ("t", "t/sub"):
+        write(repo, "main", table, 1, add("b"))
+    repo.rollback("main", RollbackRequest(old, paths=("t/",)))
+    assert live(repo, "main", "t") == live(repo, "main", "t/sub") == {"a"}
+
+
+# -- vacuums ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_vacuum_that_no_log_tells_of_takes_nothing_from_the_destination(repo: EmbeddedRepository) -> None:
+    first = write(repo, "main", "t", 0, protocol(), metadata(), add("a"))
+    write(repo, "main", "t", 1, remove("a"), add("b"))
+    repo.create_branch("exp", "main")
+    repo.delete("exp", "t/a")
+    repo.put("exp", "other", b"1")
+    repo.commit("exp", CommitRequest("a vacuum, and something else"))
+    repo.rollback("main", RollbackRequest(first))
+    for request in (MergeRequest(dry_run=True), MergeRequest()):
+        outcome = repo.merge("exp", "main", request)
+        assert (outcome.conflicts, outcome.changes.removed, outcome.changes.added) == ((), 0, 1)
+    assert live(repo, "main", "t") == {"a"}
+    assert repo.open("main", "t/a").read() == b"0123456789"
