@@ -155,8 +155,8 @@ class _Plan:
         return tuple(scopes)
 
     def _in_scope(self, path: str) -> bool:
-        """Tells whether a path goes back: all do where nothing is named, a named folder goes as a whole, and a named table
-        without the tables inside its folder."""
+        """Tells whether a path goes back: all do where nothing is named, a named folder goes as a whole, and a named
+        table without the tables inside its folder."""
         if "" in self._scopes:
             return True
         for named in self._request.paths:

@@ -128,8 +128,8 @@ def _plain(
 
 
 def _needs_files(ctx: RepositoryContext, sides: Sides, table: str, path: str, known: dict[str, bool]) -> bool:
-    """Tells whether a file may be needed by the destination's Delta table, though the source did without it: a vacuum of
-    one side must not take away what the other's versions need."""
+    """Tells whether a file may be needed by the destination's Delta table, though the source did without it: a vacuum
+    of one side must not take away what the other's versions need."""
     if table not in known:
         known[table] = is_delta(tree.get(ctx.manifests.nodes, TABLES, sides.destination.tables_root, table))
     return known[table] and not in_log(table, path)

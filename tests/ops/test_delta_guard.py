@@ -244,6 +244,24 @@ def test_a_client_of_a_branch_that_went_back_is_sent_back(client: Client) -> Non
     client.commit(1, add("d"), conditional=True)
 
 
+def test_a_published_version_is_not_rewritten_through_a_deletion(client: Client) -> None:
+    client.commit(0, *CREATE, add("a"))
+    client.commit(1, add("b"))
+    client.repo.commit("main", CommitRequest("published"))
+    for version, lines in ((1, [add("c")]), (0, [*CREATE, add("c")])):
+        path = f"t/_delta_log/{version:020d}.json"
+        client.repo.delete("main", path)
+        for conditional in (True, False):
+            error = client.refused(version, *lines, conditional=conditional)
+            assert kind_of(error) == (Refused, ErrorKind.DELTA_LOG_INVALID)
+            assert "never rewritten" in str(error)
+    client.log(0, *CREATE, add("a"))
+    client.log(1, add("b"))
+    client.repo.delete_many("main", [entry.path for entry in client.view().iterate("t/")])
+    client.repo.commit("main", CommitRequest("the table is gone"))
+    client.commit(0, *CREATE, add("c"))
+
+
 def test_a_version_that_was_cleaned_up_is_not_written_anew(client: Client) -> None:
     client.commit(0, *CREATE, add("a"))
     client.commit(1, add("b"))

@@ -12,6 +12,7 @@ every row). What the rules mean for the ways in which commits come:
   does whose first reply was lost: refused. A file that was removed earlier may be added again: a restore does that.
 - A version before its predecessor comes from a tool that copies a table, in any order: it is parsed, and taken. When
   the version that closes the gap comes, all that follow it are checked too; the log is checked whole at the commit.
+- A version that the branch's commit has is never rewritten, though it was deleted on the branch since.
 - Data files are uploaded before the commit that adds them by every Delta client, and in any order by copying tools.
   What tells them apart is `If-None-Match: *`, which Delta clients send and copying tools don't: with it, the files
   must be there, and a version that leaves a gap on a live table was made from a branch that has since gone back.
@@ -34,7 +35,7 @@ from lakegate.tables.delta.faults import Violation, as_error, log_invalid, stale
 from lakegate.tables.delta.log import commit_path, is_log_commit, read_commit, table_prefix
 from lakegate.tables.delta.protocol import check_protocol
 from lakegate.tables.delta.replay import transition
-from lakegate.tables.delta.staged import StagedLog, forget, staged_log
+from lakegate.tables.delta.staged import StagedLog, committed_table, forget, staged_log
 from lakegate.tables.overrides import load_overrides
 
 _path = attrgetter("path")
@@ -78,13 +79,23 @@ def _check(
     if view.get(commit_path(table, version)) is not None:
         raise version_taken(table, version, "there is one, and a published version is never rewritten")
     actions = read_commit(ctx, table, version, written)
+    rewrites = _rewrites(ctx, state, written, named)
     with staged_log(ctx, state, view, table) as log:
         if version <= log.version:
-            if conditional or log.committed:
+            if conditional or log.committed or rewrites:
                 raise version_taken(table, version, f"the newest version is {log.version}")
             if log.base is None or log.base.version is None or version > log.base.version:
                 forget(ctx, state, table)
             return
+        if rewrites:
+            raise log_invalid(
+                table,
+                "the branch's commit has that version already, and a published version is never rewritten, though it "
+                "was deleted since",
+                version=version,
+                hint="Put the same bytes back, or reset the path. To begin the table anew, delete its whole folder and "
+                "commit that first.",
+            )
         if version > log.version + 1:
             if conditional and log.version >= 0:
                 raise version_taken(table, version, f"the newest version on {state.name!r} is {log.version}")
@@ -97,6 +108,20 @@ def _check(
             _check_data(view, table, log, actions)
         if following:
             _check_following(ctx, log, actions, following)
+
+
+def _rewrites(ctx: RepositoryContext, state: BranchState, written: Entry, named: tuple[str, int]) -> bool:
+    """Tells whether the branch's commit holds, or held, the version with other bytes: a deletion that is staged makes
+    no room for another one, for clients keep what they read."""
+    committed = committed_table(ctx, state, named[0])
+    if committed is None or committed.version is None or named[1] > committed.version:
+        return False
+    published = Snapshot.at(ctx, state.commit).get(written.path)
+    if published is None or published.size != written.size:
+        return True
+    if published.digest is not None and written.digest is not None:
+        return published.digest != written.digest
+    return published.etag != written.etag
 
 
 def _check_next(log: StagedLog, actions: LogActions) -> None:

@@ -144,7 +144,7 @@ def _still_there(log: StagedLog, view: Snapshot) -> bool:
 
 def _opened(ctx: RepositoryContext, state: BranchState, view: Snapshot, table: str) -> StagedLog:
     """The state to start from: that of the branch's commit, else the newest checkpoint, else nothing."""
-    committed = _committed(ctx, state, table)
+    committed = committed_table(ctx, state, table)
     if committed is not None:
         commits = states.commits_after(view, table, committed, Snapshot.at(ctx, state.commit))
         if commits is not None:
@@ -161,7 +161,8 @@ def _opened(ctx: RepositoryContext, state: BranchState, view: Snapshot, table: s
     return log
 
 
-def _committed(ctx: RepositoryContext, state: BranchState, table: str) -> TableVersion | None:
+def committed_table(ctx: RepositoryContext, state: BranchState, table: str) -> TableVersion | None:
+    """The Delta table as the branch's commit holds it; None where it holds none."""
     manifest = ctx.manifests.read_manifest(ctx.manifests.read_commit(state.commit).manifest)
     found = tree.get(ctx.manifests.nodes, TABLES, manifest.tables_root, table)
     return found if found is not None and found.format is TableFormat.DELTA else None
