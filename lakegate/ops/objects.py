@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -13,11 +12,11 @@ from lakegate.ids import BranchName, UploadId, object_path
 from lakegate.interface import Body
 from lakegate.metastore.protocol import BranchState, StagedChange
 from lakegate.model import DeleteFailure, Entry, PutRequest
+from lakegate.ops.content_types import DEFAULT_TYPE, content_type_of
 from lakegate.ops.intake import Data, Intake, drop, fresh_address, pieces
 from lakegate.snapshot import object_not_found, stat
 
 _PIECE = 1 << 20
-DEFAULT_TYPE = "application/octet-stream"
 
 
 class StoredReader:
@@ -251,7 +250,7 @@ def content_type(path: str, given: str) -> str:
     """Returns the content type of an object: as given, guessed from its name where none was."""
     if given != DEFAULT_TYPE:
         return given
-    return mimetypes.guess_type(path)[0] or DEFAULT_TYPE
+    return content_type_of(path)
 
 
 def _is_log_commit(path: str) -> bool:

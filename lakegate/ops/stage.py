@@ -9,8 +9,9 @@ from lakegate import refs
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput
 from lakegate.model import Entry, ImportKind, ImportSource, PutRequest, StageRequest
+from lakegate.ops.content_types import DEFAULT_TYPE
 from lakegate.ops.import_sources import entries, open_source
-from lakegate.ops.objects import DEFAULT_TYPE, stage_put
+from lakegate.ops.objects import stage_put
 
 # An ETag of this form is the MD5 of the bytes; others are the store's own affair, and can't be compared.
 _MD5 = re.compile(r"[0-9a-f]{32}")

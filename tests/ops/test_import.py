@@ -27,8 +27,8 @@ from lakegate.model import (
     PutRequest,
 )
 from lakegate.ops import import_ as import_module
+from lakegate.ops.content_types import content_type_of
 from lakegate.ops.import_ import import_
-from lakegate.ops.import_sources import content_type_of
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
 from lakegate.testing.s3_server import s3_server
 
