@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from lakegate.errors import ErrorKind, InvalidInput
 
 CONFIG_FILE = "config.toml"
-DEFAULT_CACHE_BYTES = 128 << 20
+DEFAULT_CACHE_BYTES = 384 << 20  # the nodes of about a million objects
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 S = TypeVar("S")

@@ -14,16 +14,17 @@ V = TypeVar("V")
 class Cache(Generic[K, V]):
     """Values by key, bounded by the sum of their weights. Thread-safe.
 
-    What is put in passing (`scan`) takes a quarter of the room at most: reading a whole tree once does not displace
-    what is looked up again and again. A scanned value that is looked up moves over.
+    What is put in passing (`scan`) takes a quarter of the room at most, and never more than `passing`: reading a whole
+    tree once does not displace what is looked up again and again. A scanned value that is looked up moves over.
     """
 
-    def __init__(self, capacity: int, weigh: Callable[[V], int]) -> None:
+    def __init__(self, capacity: int, weigh: Callable[[V], int], *, passing: int | None = None) -> None:
         self._weigh = weigh
         self._lock = threading.Lock()
         self._kept = _Part[K, V]()
         self._passing = _Part[K, V]()
         self._capacity = capacity
+        self._for_passing = capacity // 4 if passing is None else min(passing, capacity // 4)
 
     def get(self, key: K, *, scan: bool = False) -> V | None:
         with self._lock:
@@ -43,7 +44,7 @@ class Cache(Generic[K, V]):
                 return
             if scan:
                 self._passing.put(key, value, weight)
-                self._passing.shrink(self._capacity // 4)
+                self._passing.shrink(self._for_passing)
                 self._kept.shrink(self._capacity - self._passing.weight)
             else:
                 if key in self._passing:

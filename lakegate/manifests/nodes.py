@@ -17,6 +17,7 @@ from lakegate.objectstore.protocol import ObjectStore
 
 _LOCAL_THREADS = 3  # two cores' worth of decoding and hashing, and one that waits for the disk
 _REMOTE_THREADS = 16
+_PASSING_BYTES = 32 << 20  # a walk over a whole tree needs no more than what is read ahead
 
 
 NodeCache = Cache[NodeId, Node]
@@ -25,7 +26,7 @@ NodeCache = Cache[NodeId, Node]
 
 def node_cache(capacity: int) -> NodeCache:
     """Makes a cache of `capacity` bytes."""
-    return Cache(capacity, lambda node: node.nbytes)
+    return Cache(capacity, lambda node: node.nbytes, passing=_PASSING_BYTES)
 
 
 class StoredNodes:

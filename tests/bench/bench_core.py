@@ -114,10 +114,21 @@ def create_branches(folder: Path, count: int) -> Measured:
     return measured([lambda n=n: refs.create_branch(ctx, f"b{n}", "main") for n in range(20)], bytes_written)
 
 
-def changes(count: int, seed: int) -> list[StagedChange]:
-    """A third each of updates, removals and additions, anywhere in the tree."""
+def anywhere(count: int, seed: int) -> list[int]:
+    """Numbers of objects all over the tree: at 1,000,000 objects they touch every range."""
+    return random.Random(seed).sample(range(count), CHANGES)
+
+
+def together(count: int, seed: int) -> list[int]:
+    """Numbers of objects in two folders, as an ingestion changes some partitions."""
+    folders = random.Random(seed).sample(range(count // 1000), 2)
+    return [folder * 1000 + number for folder in folders for number in range(CHANGES // 2)]
+
+
+def changes(numbers: list[int], seed: int) -> list[StagedChange]:
+    """A third each of updates, removals and additions."""
     found: list[StagedChange] = []
-    for position, number in enumerate(random.Random(seed).sample(range(count), CHANGES)):
+    for position, number in enumerate(numbers):
         path = path_of(number)
         digest = hashlib.sha256(f"{path} {seed}".encode()).hexdigest()
         entry = Entry(path, f"data/{digest[:2]}/{digest[2:34]}", 5, digest[:32], 7, f"sha256:{digest}", "image/jpeg")
@@ -132,11 +143,9 @@ def changes(count: int, seed: int) -> list[StagedChange]:
 
 def stage_changes(folder: Path, count: int) -> None:
     repo = open_repository(folder)
-    half = list(range(count))
-    random.Random(1).shuffle(half)
-    for name, seed in (("left", 1), ("right", 2)):
+    for name, seed, pick in (("left", 1, anywhere), ("right", 2, anywhere), ("near", 3, together)):
         repo.create_branch(name, "main")
-        repo.ctx.meta.stage(repo.info.id, BranchName(name), changes(count, seed))
+        repo.ctx.meta.stage(repo.info.id, BranchName(name), changes(pick(count, seed), seed))
 
 
 def commit(folder: Path, count: int) -> Measured:
@@ -149,21 +158,34 @@ def commit_other(folder: Path, count: int) -> Measured:
     return measured([lambda: repo.commit("right", CommitRequest("1,000 others"))])
 
 
-def diff(folder: Path, count: int) -> Measured:
+def commit_near(folder: Path, count: int) -> Measured:
+    repo = open_repository(folder)
+    return measured([lambda: repo.commit("near", CommitRequest("1,000 in two folders"))])
+
+
+def diff(folder: Path, count: int, branch: str = "left") -> Measured:
     repo = open_repository(folder)
     found = []
-    result = measured([lambda: found.append(repo.diff("main", "left", ListRequest(amount=1000)))])
+    result = measured([lambda: found.append(repo.diff("main", branch, ListRequest(amount=1000)))])
     if len(found[0].items) != CHANGES:
         raise AssertionError(len(found[0].items))
     return result
 
 
-def merge(folder: Path, count: int) -> Measured:
+def diff_near(folder: Path, count: int) -> Measured:
+    return diff(folder, count, "near")
+
+
+def merge(folder: Path, count: int, source: str = "right") -> Measured:
     from lakegate.model import Strategy
 
     repo = open_repository(folder)
     request = MergeRequest(strategy=Strategy.SOURCE_WINS)
-    return measured([lambda: repo.merge("right", "left", request)])
+    return measured([lambda: repo.merge(source, "left", request)])
+
+
+def merge_near(folder: Path, count: int) -> Measured:
+    return merge(folder, count, "near")
 
 
 def look_up(folder: Path, count: int) -> Measured:
@@ -200,8 +222,11 @@ STEPS: dict[str, Callable[[Path, int], Measured]] = {
     "branch": create_branches,
     "commit": commit,
     "commit other": commit_other,
+    "commit near": commit_near,
     "diff": diff,
+    "diff near": diff_near,
     "merge": merge,
+    "merge near": merge_near,
     "look-up": look_up,
     "look-up on a branch": look_up_branch,
 }
@@ -240,8 +265,10 @@ def row(name: str, objects: int, small: Measured, large: Measured) -> list[str]:
     text = [f"{figure.median * 1000:,.1f} ms" for figure in (small, large)]
     if name == "branch":
         return said(f"branch create ({large.note})", *text, "ratio < 1.2", ratio < 1.2)
-    goals = {"commit": ("commit of 1,000 staged changes", 1.5), "commit other": ("commit of 1,000 others", 1.5)}
-    goals |= {"diff": ("diff, 1,000 changes apart", 0.5), "merge": ("merge of 1,000 and 1,000 changes", 2.0)}
+    goals = {"commit": ("commit of 1,000 staged changes, anywhere", 1.5), "commit other": ("1,000 others", 1.5)}
+    goals |= {"diff": ("diff, 1,000 changes apart, anywhere", 0.5), "diff near": ("in two folders", 0.5)}
+    goals |= {"merge": ("merge of 1,000 and 1,000 changes, anywhere", 2.0), "commit near": ("in two folders", 1.5)}
+    goals |= {"merge near": ("of 1,000 in two folders", 2.0)}
     what, goal = goals[name]
     return said(what, *text, f"< {goal:g} s, < 400 MB", large.median < goal and thrifty)
 
