@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lakegate.config import CONFIG_FILE, LakeSettings, lake_settings, parse_file
 from lakegate.context import RepositoryContext
-from lakegate.errors import AlreadyExists, ErrorKind, NotFound, Refused, Unavailable
+from lakegate.errors import AlreadyExists, ErrorKind, NotFound, Unavailable
 from lakegate.ids import (
     BranchName,
     CommitId,
@@ -28,7 +28,6 @@ from lakegate.interface import Body, ObjectReader
 from lakegate.jobs import JobRunner, Work
 from lakegate.metastore.protocol import MetaStore
 from lakegate.model import (
-    MAX_PAGE,
     ApplyRequest,
     Branch,
     Commit,
@@ -238,7 +237,9 @@ class EmbeddedLake:
     def delete_repository(self, name: str, force: bool = False) -> None:
         info = self._meta.get_repository(repository_name(name))
         if not force:
-            self.repository(name).require_empty()
+            from lakegate.ops.delete_repository import require_empty
+
+            require_empty(self.repository(name).ctx)
         self._meta.delete_repository(info.name)
         gone = self._open.pop(info.id, None)
         if gone is not None:
@@ -286,17 +287,6 @@ class EmbeddedRepository:
     def acting_as(self, actor: str) -> EmbeddedRepository:
         """Returns the same repository, where what is done is done in another's name."""
         return EmbeddedRepository(replace(self.ctx, actor=actor), self._runner)
-
-    def require_empty(self) -> None:
-        """Raises Refused(REPOSITORY_NOT_EMPTY) where something was committed or staged."""
-        for state in self.ctx.meta.list_branches(self.info.id, "", "", MAX_PAGE):
-            commit = self.ctx.manifests.read_commit(state.commit)
-            if commit.parents or self.ctx.meta.staged_rows(state.tokens, limit=1):
-                raise Refused(
-                    ErrorKind.REPOSITORY_NOT_EMPTY,
-                    f"The repository {self.info.name!r} holds data on the branch {state.name!r}.",
-                    hint="Delete it with force, if that is meant; the bytes stay in its storage namespace.",
-                )
 
     # -- refs ---------------------------------------------------------------------------------------------------------
 

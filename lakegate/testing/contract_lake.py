@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lakegate.errors import AlreadyExists, ErrorKind, InvalidInput, NotFound, Refused
-from lakegate.interface import Lake
+from lakegate.interface import Lake, Repository
 from lakegate.testing.contract_work import all_pages, commit, content, fresh_name, refused
 
 
@@ -90,15 +90,25 @@ class LakeContract:
             lake.delete_repository(fresh_name())
 
     def test_one_that_holds_something_is_deleted_only_by_force(self, lake: Lake) -> None:
-        committed, staged, empty = (lake.repository(lake.create_repository(fresh_name()).name) for _ in range(3))
+        def fresh() -> Repository:
+            return lake.repository(lake.create_repository(fresh_name()).name)
+
+        committed, reset, staged, tagged, held, empty = (fresh() for _ in range(6))
+        full = (committed, reset, staged, tagged, held)
         commit(committed, "main", {"a": "1"})
+        first = reset.branch("main").commit
+        commit(reset, "main", {"a": "1"})
+        reset.hard_reset("main", first)
         staged.put("main", "a", b"1")
-        for repo in (committed, staged):
+        tagged.create_tag("v1", "main")
+        held.pin("main", hold="train")
+        empty.create_branch("exp", "main")
+        for repo in full:
             with refused(Refused, ErrorKind.REPOSITORY_NOT_EMPTY):
                 lake.delete_repository(repo.info.name)
             assert lake.repository(repo.info.name).info == repo.info
             lake.delete_repository(repo.info.name, force=True)
         lake.delete_repository(empty.info.name)
-        for repo in (committed, staged, empty):
+        for repo in (*full, empty):
             with refused(NotFound, ErrorKind.REPOSITORY_NOT_FOUND):
                 lake.repository(repo.info.name)

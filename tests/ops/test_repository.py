@@ -512,6 +512,15 @@ def test_copies_and_deletes(repo: EmbeddedRepository, tmp_path: Path) -> None:
     assert content(repo, "main") == {}
 
 
+def test_a_repository_with_an_upload_is_not_empty(lake: EmbeddedLake, repo: EmbeddedRepository) -> None:
+    upload = repo.create_upload("main", "big")
+    with pytest.raises(Refused) as caught:
+        lake.delete_repository("sales")
+    assert caught.value.kind is ErrorKind.REPOSITORY_NOT_EMPTY
+    repo.abort_upload(upload.id)
+    lake.delete_repository("sales")
+
+
 def test_repositories_keep_apart(lake: EmbeddedLake, tmp_path: Path) -> None:
     with pytest.raises(AlreadyExists):
         lake.create_repository("sales")
