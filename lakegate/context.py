@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lakegate.manifests import Manifests
 from lakegate.metastore.protocol import MetaStore
@@ -28,6 +29,7 @@ class RepositoryContext:
     manifests  cached, write-once I/O of commits, manifests and tree nodes
     clock      milliseconds since the epoch, UTC
     actor      who acts: goes into commits and the ref log
+    home       the lake's own folder on this machine: its database, keys, settings
     """
 
     info: RepositoryInfo
@@ -37,4 +39,5 @@ class RepositoryContext:
     manifests: Manifests
     clock: Callable[[], int]
     actor: str
+    home: Path | None = None
     journal_check: JournalCheck = field(default_factory=JournalCheck)

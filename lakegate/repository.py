@@ -270,7 +270,8 @@ class EmbeddedLake:
         store = self._opener.open(info.storage_namespace)
         manifests = Manifests(store, memory=self._nodes(), disk=None if store.is_local else self._nodes_on_disk())
         addresses = AddressSpace(store, self._opener)
-        return RepositoryContext(info, self._meta, store, addresses, manifests, self._clock, self._actor)
+        home = self._settings.home
+        return RepositoryContext(info, self._meta, store, addresses, manifests, self._clock, self._actor, home)
 
 
 class EmbeddedRepository:

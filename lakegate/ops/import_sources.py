@@ -148,19 +148,25 @@ def _check_path(path: str, address: str) -> None:
 
 
 def refuse_namespaces(ctx: RepositoryContext, url: str, what: str) -> None:
-    """Refuses a place that lies in a storage namespace, or holds one: what is there is lakegate's own.
+    """Refuses a place that lies in the lake's own folder or in a storage namespace, or holds one: what is there is
+    lakegate's own.
 
     `what` begins the message. Raises InvalidInput(INVALID_ARGUMENT).
     """
     if METADATA_FOLDER in url.split("/"):
         raise _invalid(f"{what} is lakegate's own metadata.", "Use folders that belong to no repository.")
     mine = _comparable(url)
+    if ctx.home is not None and _overlap(mine, _comparable(f"file://{ctx.home}")):
+        raise _invalid(
+            f"{what} overlaps the lake's own folder {ctx.home}, which holds its database and keys.",
+            "Use a place that belongs to no lake.",
+        )
     after = ""
     while True:
         page = ctx.meta.list_repositories("", after, _PAGE)
         for repository in page:
             other = _comparable(repository.storage_namespace)
-            if mine.startswith(other) or other.startswith(mine):
+            if _overlap(mine, other):
                 raise _invalid(
                     f"{what} overlaps the storage namespace of the repository {repository.name!r} "
                     f"({repository.storage_namespace}).",
@@ -169,6 +175,10 @@ def refuse_namespaces(ctx: RepositoryContext, url: str, what: str) -> None:
         if len(page) < _PAGE:
             return
         after = page[-1].name
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
 
 
 def _comparable(url: str) -> str:

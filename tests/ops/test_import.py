@@ -19,6 +19,7 @@ from lakegate.ids import NodeId
 from lakegate.model import (
     CommitRequest,
     Entry,
+    ExportRequest,
     ImportKind,
     ImportRequest,
     ImportSource,
@@ -224,6 +225,29 @@ def test_bad_destinations(repo: EmbeddedRepository, data: Path) -> None:
         refused(ErrorKind.INVALID_PATH, repo, request(single(data / "z", destination)))
     refused(ErrorKind.INVALID_PATH, repo, request(single(data / "z", "")))
     refused(ErrorKind.INVALID_ARGUMENT, repo, request(single(data / "z", "folder/")))
+
+
+def test_the_lakes_own_folder_is_neither_imported_nor_exported_to(tmp_path: Path, data: Path) -> None:
+    home = tmp_path / "home"
+    with EmbeddedLake.create(home) as lake:
+        lake.create_repository("sales", str(tmp_path / "namespace"))
+        repo = lake.repository("sales")
+        repo.put("main", "out/lake.db", b"gone")
+        repo.commit("main", CommitRequest("a file"))
+        database = (home / "lake.db").read_bytes()
+        (tmp_path / "link").symlink_to(home)
+        for source in (
+            single(home / "lake.db", "db"),
+            single(tmp_path / "link" / "lake.db", "db"),
+            prefix(home, "x"),
+            prefix(tmp_path, "x"),
+        ):
+            refused(ErrorKind.INVALID_ARGUMENT, repo, request(source), "own folder")
+        for destination in (home, home / "new", tmp_path / "link"):
+            with pytest.raises(InvalidInput, match="own folder"):
+                repo.export(ExportRequest("main", str(destination), prefix="out/", overwrite=True))
+        assert (home / "lake.db").read_bytes() == database
+        repo.import_("main", request(prefix(data, "x")))
 
 
 def test_collisions_are_named(repo: EmbeddedRepository, data: Path) -> None:
