@@ -32,6 +32,10 @@ _HEX64 = re.compile(r"[0-9a-f]{64}")
 _RESERVED_REPOSITORIES = frozenset({"api", "healthz", "metrics", "docs"})
 
 
+_LAST = chr(0x10FFFF)
+_SURROGATES = range(0xD800, 0xE000)
+
+
 def new_id() -> str:
     """Returns a fresh random id, 32 hex digits."""
     return uuid.uuid4().hex
@@ -99,6 +103,18 @@ def object_path(text: str) -> str:
             "or control characters.",
         )
     return text
+
+
+def prefix_end(prefix: str) -> str | None:
+    """Returns the least text greater than all that start with `prefix`, in the order of UTF-8 bytes; None: there is
+    none."""
+    stem = prefix.rstrip(_LAST)
+    if not stem:
+        return None
+    code = ord(stem[-1]) + 1
+    if code in _SURROGATES:
+        code = _SURROGATES.stop
+    return stem[:-1] + chr(code)
 
 
 def _path_fault(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice, takewhile
+from typing import TypeVar
 
 from lakegate import refs, staging, tree
 from lakegate.context import RepositoryContext
@@ -15,7 +16,7 @@ from lakegate.metastore.protocol import BranchState
 from lakegate.model import CommonPrefix, Entry, ListRequest, Page, page_amount, page_of
 from lakegate.revision import parse
 
-_LAST = "\U0010ffff"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +90,26 @@ def fold(iterate: Callable[[str, str], Iterator[Entry]], request: ListRequest) -
     if not request.delimiter:
         yield from iterate(request.prefix, request.after)
         return
-    after = request.after
-    folder = _folder(after, request.prefix, request.delimiter)
-    seen = folder if after == folder else None
-    if seen is not None:
-        after = seen + _LAST
-    while True:
-        for entry in iterate(request.prefix, after):
-            folder = _folder(entry.path, request.prefix, request.delimiter)
-            if folder is None:
-                yield entry
-            elif folder != seen:
-                yield CommonPrefix(folder)
-                seen = folder
-                after = folder + _LAST
-                break
-        else:
-            return
+    for entry, folder in by_folder(lambda after: iterate(request.prefix, after), request, lambda entry: entry.path):
+        yield entry if folder is None else CommonPrefix(folder)
+
+
+def by_folder(
+    source: Callable[[str], Iterator[T]], request: ListRequest, path_of: Callable[[T], str]
+) -> Iterator[tuple[T, str | None]]:
+    """Yields what `source` yields after a path as a listing with a delimiter shows it: an item with None for itself,
+    the first of a folder's with that folder. A page that ended with a folder goes on behind it."""
+    folder = folder_in(request.after, request)
+    seen = folder if folder == request.after else None
+    return tree.leaping(source, lambda item: folder_in(path_of(item), request), request.after, seen)
+
+
+def folder_in(path: str, request: ListRequest) -> str | None:
+    """The folder that a listing shows in place of a path, with its delimiter; None for a path that it shows itself."""
+    if not request.delimiter or not path.startswith(request.prefix):
+        return None
+    end = path.find(request.delimiter, len(request.prefix))
+    return None if end < 0 else path[: end + len(request.delimiter)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +175,10 @@ def list_at(ctx: RepositoryContext, ref: str, request: ListRequest, *, with_stag
 
 def _staged(view: Snapshot, request: ListRequest, page: Page[Entry | CommonPrefix]) -> frozenset[str]:
     last = page.items[-1].path if page.items else ""
-    rows = staging.iterate(view.ctx, view.tokens, request.prefix, request.after)
-    return frozenset(row.path for row in takewhile(lambda row: row.path <= last, rows))
+    rows = by_folder(
+        lambda after: staging.iterate(view.ctx, view.tokens, request.prefix, after), request, lambda row: row.path
+    )
+    return frozenset(row.path for row, _ in takewhile(lambda found: found[0].path <= last, rows))
 
 
 def object_not_found(ref: str, path: str) -> NotFound:
@@ -180,10 +186,3 @@ def object_not_found(ref: str, path: str) -> NotFound:
     return NotFound(
         ErrorKind.OBJECT_NOT_FOUND, f"There is no object {path!r} at {ref!r}.", hint="List the folder to see what is."
     )
-
-
-def _folder(path: str, prefix: str, delimiter: str) -> str | None:
-    if not path.startswith(prefix):
-        return None
-    end = path.find(delimiter, len(prefix))
-    return None if end < 0 else path[: end + len(delimiter)]

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import (
     BindParameter,
     Connection,
-    Select,
     Table,
     Text,
     bindparam,
@@ -31,24 +30,22 @@ from lakegate.ids import (
 )
 from lakegate.metastore.database import Database, now, writes
 from lakegate.metastore.protocol import BranchState, RefMove
+from lakegate.metastore.ranges import Ranged
 from lakegate.metastore.rows import branch_of, repository_of, sealed_text
 from lakegate.metastore.schema import branches, commits, ref_moves, repositories, staged, tags
 from lakegate.model import RepositoryInfo, Tag
 
 _MOST_SEALED = 8  # tokens; every read of the branch looks into each
 
-END = "\U0010ffff"  # sorts after every path and name that it is put behind
-
 _REPO: BindParameter[str] = bindparam("repo")
 _NAME: BindParameter[str] = bindparam("name")
 
 
-def _listing(table: Table, *, of_repository: bool) -> Select[Any]:
-    query = select(table).where(table.c.name > bindparam("after"))
-    query = query.where(table.c.name >= bindparam("prefix"), table.c.name < bindparam("end"))
+def _listing(table: Table, *, of_repository: bool) -> Ranged:
+    query = select(table).where(table.c.name != bindparam("after"))
     if of_repository:
         query = query.where(table.c.repository == _REPO)
-    return query.order_by(table.c.name).limit(bindparam("limit"))
+    return Ranged.of(query.order_by(table.c.name).limit(bindparam("limit")), table.c.name)
 
 
 _REPOSITORY = select(repositories).where(repositories.c.name == _NAME)
@@ -130,7 +127,7 @@ class RefRows:
         return repository_of(row)
 
     def list_repositories(self, prefix: str, after: str, limit: int) -> list[RepositoryInfo]:
-        rows = self.db.rows(_REPOSITORIES, prefix=prefix, end=prefix + END, after=after, limit=limit)
+        rows = _REPOSITORIES.listed(self.db, prefix, after, limit)
         return [repository_of(row) for row in rows]
 
     @writes
@@ -163,7 +160,7 @@ class RefRows:
         return None if row is None else branch_of(row)
 
     def list_branches(self, repo: RepositoryId, prefix: str, after: str, limit: int) -> list[BranchState]:
-        rows = self.db.rows(_BRANCHES, repo=repo, prefix=prefix, end=prefix + END, after=after, limit=limit)
+        rows = _BRANCHES.listed(self.db, prefix, after, limit, repo=repo)
         return [branch_of(row) for row in rows]
 
     @writes
@@ -245,7 +242,7 @@ class RefRows:
         return None if row is None else Tag(TagName(row.name), CommitId(row.commit_id))
 
     def list_tags(self, repo: RepositoryId, prefix: str, after: str, limit: int) -> list[Tag]:
-        rows = self.db.rows(_TAGS, repo=repo, prefix=prefix, end=prefix + END, after=after, limit=limit)
+        rows = _TAGS.listed(self.db, prefix, after, limit, repo=repo)
         return [Tag(TagName(row.name), CommitId(row.commit_id)) for row in rows]
 
     @writes

@@ -13,9 +13,10 @@ from lakegate.errors import ErrorKind, NotFound
 from lakegate.ids import BranchName, RepositoryId, StagingToken, UploadId, new_id
 from lakegate.metastore.database import Database, writes
 from lakegate.metastore.protocol import BranchState, Expect, StagedChange, StagedRow
+from lakegate.metastore.ranges import Ranged, starts_with
 from lakegate.metastore.rows import branch_of, sealed_text, staged_of, staged_values, text_of
 from lakegate.metastore.schema import branches, parts, staged, uploads
-from lakegate.metastore.sql_refs import END, locked_branch
+from lakegate.metastore.sql_refs import locked_branch
 from lakegate.model import Part, Upload
 
 _REPO: BindParameter[str] = bindparam("repo")
@@ -31,18 +32,17 @@ _BRANCH_WITH_ROW = (
     .where(branches.c.repository == _REPO, branches.c.name == bindparam("name"))
 )
 _ROW = select(staged).where(staged.c.token == _TOKEN, staged.c.path == bindparam("path"))
-_ROWS = (
+_ROWS = Ranged.of(
     select(staged)
-    .where(staged.c.token == _TOKEN, staged.c.path > bindparam("after"))
-    .where(staged.c.path >= bindparam("prefix"), staged.c.path < bindparam("end"))
+    .where(staged.c.token == _TOKEN, staged.c.path != bindparam("after"))
     .order_by(staged.c.path)
-    .limit(bindparam("limit"))
+    .limit(bindparam("limit")),
+    staged.c.path,
 )
 _UPLOAD = select(uploads).where(uploads.c.repository == _REPO, uploads.c.id == _UPLOAD_ID)
-_UPLOADS = (
+_UPLOADS = Ranged.of(
     select(uploads)
     .where(uploads.c.repository == _REPO, uploads.c.branch == bindparam("branch"))
-    .where(uploads.c.path >= bindparam("prefix"), uploads.c.path < bindparam("end"))
     .where(
         or_(
             uploads.c.path > bindparam("path"),
@@ -50,7 +50,8 @@ _UPLOADS = (
         )
     )
     .order_by(uploads.c.path, uploads.c.id)
-    .limit(bindparam("limit"))
+    .limit(bindparam("limit")),
+    uploads.c.path,
 )
 _PARTS = (
     select(parts)
@@ -122,10 +123,7 @@ class StagingRows:
     ) -> list[StagedRow]:
         found: list[StagedRow] = []
         # Newest token first: of equal paths, merge() yields the one of the earlier list first.
-        pages = [
-            map(staged_of, self.db.rows(_ROWS, token=token, prefix=prefix, end=prefix + END, after=after, limit=limit))
-            for token in tokens
-        ]
+        pages = [map(staged_of, _ROWS.listed(self.db, prefix, after, limit, token=token)) for token in tokens]
         for row in merge(*pages, key=lambda row: row.path):
             if found and found[-1].path == row.path:
                 continue
@@ -151,7 +149,7 @@ class StagingRows:
         if path is not None:
             where.append(staged.c.path == path)
         elif prefix:
-            where += [staged.c.path >= prefix, staged.c.path < prefix + END]
+            where += starts_with(staged.c.path, prefix)
         paths = select(func.count(staged.c.path.distinct())).where(staged.c.token.in_(state.tokens), *where)
         count = int(tx.execute(paths).scalar_one())
         if count:
@@ -193,16 +191,7 @@ class StagingRows:
 
     def list_uploads(self, repo: RepositoryId, branch: BranchName, prefix: str, after: str, limit: int) -> list[Upload]:
         path, _, upload = after.partition("\n")
-        rows = self.db.rows(
-            _UPLOADS,
-            repo=repo,
-            branch=branch,
-            prefix=prefix,
-            end=prefix + END,
-            path=path,
-            upload=upload,
-            limit=limit,
-        )
+        rows = _UPLOADS.rows(self.db, prefix, path, repo=repo, branch=branch, path=path, upload=upload, limit=limit)
         return [_upload_of(row) for row in rows]
 
     @writes

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakegate.errors import Corrupt, ErrorKind, LakegateError, OutcomeUnknown, Unavailable
-from lakegate.ids import new_id
+from lakegate.ids import new_id, prefix_end
 from lakegate.objectstore import cloud_failures, failures
 from lakegate.objectstore.cloud_writer import CloudWriter
-from lakegate.objectstore.keys import addressable, after_range, check_key
+from lakegate.objectstore.keys import addressable, check_key
 from lakegate.objectstore.protocol import ObjectWriter, StoredObject
 from lakegate.objectstore.streaming import pieces
 
@@ -168,7 +168,7 @@ class CloudStore:
         folder = full.rpartition("/")[0]
         if addressable(folder) != folder:
             return
-        end = after_range(full)
+        end = prefix_end(full)
         previous = ""
         try:
             for found in self._pages(folder, full, self._base + start_after if start_after else ""):

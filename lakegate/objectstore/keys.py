@@ -39,13 +39,3 @@ def addressable(text: str) -> str:
         if segment in ("", ".", "..") or any(ord(c) < 32 or ord(c) == 127 for c in segment):
             return "/".join(segments[:i])
     return text
-
-
-def after_range(prefix: str) -> str | None:
-    """Returns the least string that is greater than every string that starts with `prefix`; None where none is."""
-    for i in range(len(prefix) - 1, -1, -1):
-        code = ord(prefix[i])
-        if code < 0x10FFFF:
-            following = 0xE000 if code == 0xD7FF else code + 1
-            return prefix[:i] + chr(following)
-    return None

@@ -13,8 +13,7 @@ from lakegate.graph import merge_base
 from lakegate.ids import CommitId, NodeId
 from lakegate.model import ChangeKind, ListRequest, ObjectChange, Page, page_amount, page_of
 from lakegate.ops.object_changes import change_of, staged_change
-
-_LAST = "\U0010ffff"
+from lakegate.snapshot import by_folder
 
 Source = Callable[[str], Iterator[ObjectChange]]
 """Yields changes after a path."""
@@ -79,21 +78,8 @@ def _page(source: Source, request: ListRequest) -> Page[ObjectChange]:
 
 def _grouped(source: Source, request: ListRequest) -> Iterator[ObjectChange]:
     """With a delimiter, the changes of one folder are one line, and the walk steps over the rest of it."""
-    after = request.after
-    delimiter, start = request.delimiter, len(request.prefix)
-    seen = ""
-    if delimiter and after.endswith(delimiter):
-        seen, after = after, after + _LAST
-    while True:
-        for change in source(after):
-            end = change.path.find(delimiter, start) if delimiter else -1
-            if end < 0:
-                yield change
-                continue
-            folder = change.path[: end + len(delimiter)]
-            if folder != seen:
-                seen, after = folder, folder + _LAST
-                yield ObjectChange(folder, ChangeKind.PREFIX_CHANGED)
-                break
-        else:
-            return
+    if not request.delimiter:
+        yield from source(request.after)
+        return
+    for change, folder in by_folder(source, request, lambda change: change.path):
+        yield change if folder is None else ObjectChange(folder, ChangeKind.PREFIX_CHANGED)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from lakegate.model import Entry
 from lakegate.snapshot import Snapshot
 from lakegate.tables.parquet import is_hive_segment
+from lakegate.tree import leaping
 
 PARQUET_ENDINGS = (".parquet", ".parq")
-_LAST = "\U0010ffff"
 
 
 def folder_of(path: str) -> str:
@@ -64,17 +64,10 @@ class DatasetFolder:
     def entries(self, snapshot: Snapshot) -> Iterator[Entry]:
         """Yields the data objects; whole subfolders that don't belong here are stepped over."""
         prefix = self.path + "/"
-        after = ""
-        while True:
-            for entry in snapshot.iterate(prefix, after):
-                outside = self._outside(entry.path)
-                if outside is not None:
-                    after = outside + "/" + _LAST
-                    break
-                if self.holds(entry.path):
-                    yield entry
-            else:
-                return
+        found = leaping(lambda after: snapshot.iterate(prefix, after), lambda entry: self._outside(entry.path))
+        for entry, outside in found:
+            if outside is None and self.holds(entry.path):
+                yield entry
 
     def _outside(self, path: str) -> str | None:
         """The topmost subfolder above a path that can't hold anything of the dataset."""
@@ -82,6 +75,6 @@ class DatasetFolder:
         while (end := path.find("/", start)) >= 0:
             segment = path[start:end]
             if is_hidden(segment) or not (self.deep or is_hive_segment(segment)):
-                return path[:end]
+                return path[: end + 1]
             start = end + 1
         return None

@@ -232,6 +232,24 @@ class ObjectsContract:
         assert [item.path for item in below] == ["c/d/", "c/e"]
         assert [item.path for item in _all(repo, "main", 1, "/")] == ["a/", "b", "c/"]
 
+    def test_names_of_the_last_character(self, repo: Repository) -> None:
+        last = "\U0010ffff"
+        paths = ["a/1", f"a/{last}", f"a/{last}{last}/x", f"{last}.csv", f"{last}/x", f"{last}{last}"]
+        for path in paths:
+            repo.put("main", path, path.encode())
+        for _ in ("uncommitted", "committed"):
+            assert [entry.path for entry in _all(repo, "main", 2)] == paths
+            folders = [entry.path for entry in _all(repo, "main", 1, "/")]
+            assert folders == ["a/", f"{last}.csv", f"{last}/", f"{last}{last}"]
+            below = repo.list("main", ListRequest("a/", delimiter="/")).items
+            assert [entry.path for entry in below] == ["a/1", f"a/{last}", f"a/{last}{last}/"]
+            assert [entry.path for entry in repo.list("main", ListRequest(last)).items] == paths[3:]
+            assert all(repo.open("main", path).read() == path.encode() for path in paths)
+            if repo.uncommitted("main").items:
+                changes = repo.uncommitted("main", ListRequest(delimiter="/")).items
+                assert [change.path for change in changes] == folders
+                repo.commit("main", CommitRequest("all"))
+
     def test_folder_markers_are_seen_until_a_commit(self, repo: Repository) -> None:
         repo.put("main", "a/", b"")
         repo.put("main", "a/b", b"x")

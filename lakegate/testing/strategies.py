@@ -35,7 +35,7 @@ def _is_path(text: str) -> bool:
 # Orders that differ between UTF-8 and UTF-16 (U+E000 and above against the supplementary planes), and short segments
 # that make many paths share prefixes.
 _SEGMENTS = st.sampled_from(
-    ["a", "b", "ab", "0", "z", "é", "e\u0301", "日", "\ue000", "\uffff", "\U0001f600", " ", "+", "%2F"]
+    ["a", "b", "ab", "0", "z", "é", "e\u0301", "日", "\ue000", "\uffff", "\U0001f600", "\U0010ffff", " ", "+", "%2F"]
 )
 
 

@@ -5,6 +5,7 @@ never on how it came about. Paths are ordered by their UTF-8 bytes, which is Pyt
 """
 
 from lakegate.tree.diff import TreeChange, changed_paths, diff
+from lakegate.tree.leap import leaping
 from lakegate.tree.merge import TreeTriple, merge
 from lakegate.tree.read import get, iterate, totals
 from lakegate.tree.store import NodeStore, Totals
@@ -22,6 +23,7 @@ __all__ = [
     "empty",
     "get",
     "iterate",
+    "leaping",
     "merge",
     "totals",
 ]

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lakegate.format.rows import Rows
-
-_LAST = chr(0x10FFFF)
-_SURROGATES = range(0xD800, 0xE000)
+from lakegate.ids import prefix_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +38,3 @@ class Bounds:
         # The first child that ends at or after the end may hold paths before it; no later one does.
         stop = len(rows) if self.end is None else min(len(rows), rows.find(self.end, start) + 1)
         return rows.slice(start, stop)
-
-
-def prefix_end(prefix: str) -> str | None:
-    """The least string greater than all that start with `prefix`, in the order of UTF-8 bytes; None: there is none."""
-    stem = prefix.rstrip(_LAST)
-    if not stem:
-        return None
-    code = ord(stem[-1]) + 1
-    if code in _SURROGATES:
-        code = _SURROGATES.stop
-    return stem[:-1] + chr(code)

@@ -162,6 +162,14 @@ def test_the_first_version_of_listing_and_url_encoding(s3: S3Lake) -> None:
     assert rest.texts("Owner")
 
 
+def test_keys_of_the_last_character_are_listed_from_any_place(s3: S3Lake) -> None:
+    last = encoded("\U0010ffff")
+    for name in (last, f"{last}{last}"):
+        assert s3.put(f"main/{name}", b"x").status == 200
+    assert keys(s3, f"list-type=2&start-after=main%2F{last}") == ["main/\U0010ffff\U0010ffff"]
+    assert keys(s3, f"list-type=2&start-after=main%2F{last}{last}") == []
+
+
 def test_the_root_of_a_bucket_lists_the_refs(filled: S3Lake) -> None:
     filled.commit()
     filled.rest("POST", "/tags", {"id": "v1", "ref": "main"})

@@ -19,6 +19,7 @@ from lakegate.testing.postgres_server import PostgresServer
 REPO = RepositoryId("r1")
 MAIN = BranchName("main")
 FIRST, SECOND = CommitId("a" * 64), CommitId("b" * 64)
+LAST = "\U0010ffff"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -234,6 +235,42 @@ def test_pages_of_staged_rows_lose_and_repeat_nothing(meta: MetaStore) -> None:
         seen += [r.path for r in page]
     assert seen == sorted(paths, key=lambda path: path.encode())
     assert [r.path for r in meta.staged_rows(state.tokens, prefix="p/01")] == [f"p/{i:03d}" for i in range(10, 20)]
+
+
+def test_names_of_the_last_characters_are_found_like_others(meta: MetaStore) -> None:
+    paths = ["a", "a/\ud7ff", "a/\ue000", f"a/{LAST}", f"a/{LAST}{LAST}b", "b", LAST, f"{LAST}.csv", f"{LAST}{LAST}"]
+    state = meta.stage(REPO, MAIN, [put(path) for path in paths])
+    assert state is not None
+    for prefix in ("", "a", "a/", "a/\ud7ff", f"a/{LAST}", f"a/{LAST}{LAST}", LAST, f"{LAST}{LAST}", f"{LAST}."):
+        for after in ("", "a", "a/", *paths):
+            found = [row.path for row in meta.staged_rows(state.tokens, prefix, after)]
+            assert found == [path for path in paths if path.startswith(prefix) and path > after]
+    for number, path in enumerate(paths):
+        meta.create_upload(REPO, Upload(UploadId(f"u{number}"), MAIN, path, 1))
+    for prefix in ("", "a/", LAST):
+        uploads = [upload.path for upload in meta.list_uploads(REPO, MAIN, prefix, "", 20)]
+        assert uploads == [path for path in paths if path.startswith(prefix)]
+    assert [upload.path for upload in meta.list_uploads(REPO, MAIN, LAST, f"{LAST}\nu6", 20)] == paths[-2:]
+    assert meta.unstage(REPO, MAIN, prefix=LAST) == 3
+    assert meta.unstage(REPO, MAIN, prefix="a/") == 4
+    assert meta.unstage(REPO, MAIN) == 2
+
+
+def test_pages_of_names_are_whole(meta: MetaStore) -> None:
+    for name in ("x1", "x2", "x3", "y"):
+        meta.create_branch(REPO, BranchName(name), FIRST, "tester")
+        meta.create_tag(REPO, TagName(f"t{name}"), FIRST, "tester")
+    for prefix, after, limit, expected in (
+        ("", "", 9, ["main", "x1", "x2", "x3", "y"]),
+        ("x", "", 2, ["x1", "x2"]),
+        ("x", "x2", 9, ["x3"]),
+        ("x", "y", 9, []),
+        (LAST, "", 9, []),
+    ):
+        assert [state.name for state in meta.list_branches(REPO, prefix, after, limit)] == expected
+    assert [tag.name for tag in meta.list_tags(REPO, "tx", "tx1", 9)] == ["tx2", "tx3"]
+    assert [found.name for found in meta.list_repositories("s", "", 9)] == ["sales"]
+    assert meta.list_repositories("s", "sales", 9) == []
 
 
 def test_unstage_takes_a_path_a_prefix_or_all(meta: MetaStore) -> None:

@@ -29,7 +29,7 @@ from lakegate.objectstore.local import LocalStore
 from lakegate.ops.import_ import import_
 from lakegate.repository import EmbeddedLake
 
-PATHS = st.sampled_from(["a", "a/b", "a/c", "a-", "b/é", "b/\U0001f600", "in/x"])
+PATHS = st.sampled_from(["a", "a/b", "a/c", "a-", "b/é", "b/\U0001f600", "b/\U0010ffff", "\U0010ffff", "in/x"])
 NAMES = st.sampled_from(["main", "one", "two"])
 BYTES = st.sampled_from([b"", b"1", b"2", b"3"])
 NUMBERS = st.integers(0, 1 << 30)

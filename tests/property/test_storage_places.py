@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from lakegate.config import AzureSettings, StorageSettings
 from lakegate.errors import ErrorKind, InvalidInput
+from lakegate.ids import prefix_end
 from lakegate.objectstore import urls
 from lakegate.objectstore.addresses import AddressSpace, is_absolute
-from lakegate.objectstore.keys import after_range
 from lakegate.objectstore.opener import StoreOpener
 
 
@@ -93,8 +93,8 @@ def test_local_roots(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=5), st.text(max_size=8))
-def test_after_range_bounds_a_prefix(prefix: str, text: str) -> None:
-    end = after_range(prefix)
+def test_the_end_of_a_prefix_bounds_it(prefix: str, text: str) -> None:
+    end = prefix_end(prefix)
     inside = text >= prefix and (end is None or text < end)
     if text.startswith(prefix):
         assert inside

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TypeVar
 from urllib.parse import quote
 
-from lakegate.ids import CommitId
+from lakegate.ids import CommitId, prefix_end
 from lakegate.model import MAX_PAGE, CommonPrefix, Entry, ListRequest, Page
 from lakegate_api.s3.answers import Answer
 from lakegate_api.s3.call import LIVE, BucketCall
@@ -22,7 +22,6 @@ from lakegate_api.s3.failures import invalid_argument, not_offered
 
 T = TypeVar("T")
 
-_LAST = "\U0010ffff"
 _OWNER: list[Element] = [("ID", "lakegate"), ("DisplayName", "lakegate")]
 
 
@@ -141,10 +140,11 @@ def _items(call: BucketCall, wanted: Wanted) -> Iterator[Item]:
     if wanted.delimiter not in ("", "/"):
         raise not_offered("A delimiter other than '/' at the root of a bucket", "Start the prefix with a ref.")
     for folder in _folders_of_refs(call, wanted.prefix):
+        end = prefix_end(folder)
         if wanted.delimiter:
             if folder > wanted.after:
                 yield Item(folder, None)
-        elif folder + _LAST > wanted.after:
+        elif end is None or wanted.after < end:
             yield from _of_ref(call, folder[:-1], folder, wanted)
 
 

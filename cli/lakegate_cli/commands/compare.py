@@ -217,8 +217,11 @@ def _outside(
         for change in page.items:
             folder = next((folder for folder in folders if change.path.startswith(folder)), None)
             if folder is not None:
-                after = f"{folder}\U0010ffff"
-                break
+                behind = f"{folder}\U0010ffff"
+                if change.path < behind:
+                    after = behind
+                    break
+                continue
             found.append(change)
             if len(found) == request.amount:
                 return Page(tuple(found), change.path)
