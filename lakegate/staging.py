@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, repeat
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
@@ -12,7 +13,7 @@ from lakegate.ids import BranchName, CommitId, NodeId, StagingToken, UploadId
 from lakegate.metastore.protocol import BranchState, Expect, StagedChange, StagedRow
 from lakegate.model import Entry
 
-_PAGE = 1000
+_PAGES = (16, 64, 256, 1000)  # rows: who steps over folders takes few of each, and begins anew behind it
 _TRIES = 50
 
 Decide = Callable[[BranchState, Entry | None], Entry | None]
@@ -45,10 +46,11 @@ def effective(
 def iterate(
     ctx: RepositoryContext, tokens: Sequence[StagingToken], prefix: str = "", after: str = ""
 ) -> Iterator[StagedRow]:
-    """Yields the staged rows of these tokens in order, page by page."""
-    while page := ctx.meta.staged_rows(tokens, prefix, after, _PAGE):
+    """Yields the staged rows of these tokens in order, page by page: small ones first, then larger ones."""
+    for amount in chain(_PAGES, repeat(_PAGES[-1])):
+        page = ctx.meta.staged_rows(tokens, prefix, after, amount)
         yield from page
-        if len(page) < _PAGE:
+        if len(page) < amount:
             return
         after = page[-1].path
 
