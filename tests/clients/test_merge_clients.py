@@ -396,3 +396,44 @@ def test_what_was_taken_over_and_changed_does_not_come_back(tables: Branches) ->
     tables.change("exp", append((6, 0, 1)), clean_log)
     merged_or_refused(lambda: tables.merge("exp", "main"))
     assert 5 not in tables.ids("main")
+
+
+@pytest.mark.parametrize("undo", ["rollback", "revert"])
+@pytest.mark.parametrize("again", ["merge", "cherry-pick"])
+def test_what_was_taken_over_and_undone_comes_again(tables: Branches, undo: str, again: str) -> None:
+    before = tables.change("main", append((6, 0, 1)))
+    picked = tables.change("exp", append((5, 0, 1)))
+    taken = tables.repo.cherry_pick("main", ApplyRequest(picked)).id
+    if undo == "rollback":
+        tables.repo.rollback("main", RollbackRequest(before))
+    else:
+        tables.repo.revert("main", ApplyRequest(taken))
+    assert tables.ids("main") == [1, 2, 3, 4, 6]
+    if again == "merge":
+        tables.merge("exp", "main")
+    else:
+        tables.repo.cherry_pick("main", ApplyRequest(picked))
+    assert tables.ids("main") == [1, 2, 3, 4, 5, 6]
+
+
+def test_what_was_taken_over_and_lost_with_a_later_change_is_not_passed_by(tables: Branches) -> None:
+    before = tables.change("main", append((6, 0, 1)))
+    picked = tables.change("exp", append((5, 0, 1), (7, 0, 1)))
+    tables.repo.cherry_pick("main", ApplyRequest(picked))
+    tables.change("main", delete("p = 0 and id = 7"))
+    tables.repo.rollback("main", RollbackRequest(before))
+    merged = merged_or_refused(lambda: tables.merge("exp", "main"))
+    assert tables.ids("main") == ([1, 2, 3, 4, 5, 6, 7] if merged else [1, 2, 3, 4, 6])
+    assert not merged
+
+
+def test_a_squash_merge_of_a_side_without_logs_stands_in_no_later_merges_way(tables: Branches) -> None:
+    tables.change("exp", append((5, 0, 1)), append((6, 0, 1)))
+    tables.change("main", append((7, 0, 1)))
+    tables.change("exp", clean_log)
+    tables.repo.merge("exp", "main", MergeRequest(squash=True))
+    tables.merge("main", "exp")
+    assert tables.ids("exp") == [1, 2, 3, 4, 5, 6, 7]
+    tables.change("exp", append((8, 0, 1)))
+    tables.merge("exp", "main")
+    assert tables.ids("main") == [1, 2, 3, 4, 5, 6, 7, 8]

@@ -24,6 +24,7 @@ from lakegate.tables.delta.actions import FileAction, add_action, num_records, v
 from lakegate.tables.delta.log_commit import action_of, vector_object
 from lakegate.tables.delta.merge.clashes import Clash, clash, named
 from lakegate.tables.delta.merge.reads import Partition, partition_of
+from lakegate.tables.delta.merge.standing import Standing
 from lakegate.tables.delta.merge.transactions import Transaction, key_of
 from lakegate.tables.delta.next_version import Addition, Removal
 
@@ -73,14 +74,14 @@ class Carried:
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What is merged: the base's and the destination's state, the transactions of both sides, how strictly.
-    `held` tells whether the destination had a file that is neither live there nor was at the base."""
+    `standing` tells what became of the destination's files since the base."""
 
     base: TableVersion
     destination: TableVersion
     ours: Sequence[Transaction]
     theirs: Sequence[Transaction]
     isolation: Isolation
-    held: Callable[[str], bool]
+    standing: Standing
 
 
 class FileMerge:
@@ -198,7 +199,8 @@ class FileMerge:
         if self.live(path) is not None or path in self._taken:
             return False
         at_base = tree.get(self._ctx.manifests.nodes, FILES, self._sources.base.state, path)
-        return at_base is not None or self._sources.held(path)
+        standing = self._sources.standing
+        return at_base is not None or (standing.held(path) and not standing.is_undone(path))
 
     def _report_add(self, ours: Transaction, add: FileAction, kind: ConflictKind, why: str) -> None:
         others = [other for other in self._sources.theirs if add.path in {action.path for action in other.files}]

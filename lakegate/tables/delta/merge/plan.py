@@ -9,12 +9,11 @@ from typing import Any
 from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.canonical import parse_json
-from lakegate.format.kinds import FILES, OBJECTS
+from lakegate.format.kinds import FILES
 from lakegate.model import ConflictKind, FileEntry, Isolation, ReplayedVersion, TableVersion
 from lakegate.tables.deletion_vectors import NewVector
 from lakegate.tables.delta.actions import Action
 from lakegate.tables.delta.backing import missing_features
-from lakegate.tables.delta.log import table_prefix
 from lakegate.tables.delta.log_commit import LogCommit, action_of, row_id_mark
 from lakegate.tables.delta.merge.clashes import Clash, clash, read_clashes
 from lakegate.tables.delta.merge.files import Carried, FileMerge, ReadVector, Sources
@@ -25,6 +24,7 @@ from lakegate.tables.delta.merge.metadata import (
     retold_types,
     transaction_clashes,
 )
+from lakegate.tables.delta.merge.standing import Standing
 from lakegate.tables.delta.merge.transactions import (
     COVERS,
     LAKEGATE,
@@ -116,9 +116,9 @@ class _Merge:
         self._three = three
         self._replay = replay
         self._readers = readers
-        here = {origin for t in theirs.transactions for origin in (*t.origins, *t.covers)}
         there = {origin for transaction in ours.transactions for origin in transaction.origins}
-        self._shared = [bool(here & set(transaction.origins)) for transaction in ours.transactions]
+        standing = Standing(ctx, three.base, three.destination, theirs, there)
+        self._shared = [standing.has(transaction) for transaction in ours.transactions]
         new = tuple(t for t, shared in zip(ours.transactions, self._shared, strict=True) if not shared)
         self._all = ours
         self._ours = replace(ours, transactions=new)
@@ -129,26 +129,9 @@ class _Merge:
             new,
             self._theirs.transactions,
             replay.isolation,
-            self._destination_had(theirs),
+            standing,
         )
         self._files = FileMerge(ctx, sources, readers.vector, readers.holds)
-
-    def _destination_had(self, theirs: SideHistory) -> Callable[[str], bool]:
-        """Tells of a file that the destination's log names since the base; or, where that log has gaps, that came into
-        the destination's folder."""
-        named = {action.path for transaction in theirs.transactions for action in transaction.files}
-        nodes, prefix = self._ctx.manifests.nodes, table_prefix(self._three.base.version.path)
-
-        def had(path: str) -> bool:
-            if path in named or not theirs.squashed:
-                return path in named
-            then, now = (
-                tree.get(nodes, OBJECTS, side.root, prefix + path)
-                for side in (self._three.base, self._three.destination)
-            )
-            return then is None and now is not None
-
-        return had
 
     def plan(self) -> MergePlan:
         carried = [

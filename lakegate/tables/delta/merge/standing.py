@@ -1,0 +1,148 @@
+"""What became of the destination's transactions since: whether they stand, or were undone by a rollback or a revert.
+
+That the destination's log holds a transaction does not say that its rows are there. One that was taken over and then
+undone is not the destination's any more, and a merge must not pass the source's by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from lakegate import tree
+from lakegate.context import RepositoryContext
+from lakegate.format.kinds import FILES, OBJECTS
+from lakegate.model import FileEntry, TableVersion
+from lakegate.tables.delta.log import table_prefix
+from lakegate.tables.delta.merge.reads import partition_of
+from lakegate.tables.delta.merge.transactions import Key, SideHistory, TableAt, Transaction, key_of
+
+UNDOING = frozenset({"RESTORE", "REVERT"})
+
+
+class Standing:
+    """Tells what the destination did to its files since the base. `brought` are the origins of what the source did."""
+
+    def __init__(
+        self,
+        ctx: RepositoryContext,
+        base: TableAt,
+        destination: TableAt,
+        theirs: SideHistory,
+        brought: Collection[str],
+    ) -> None:
+        self._ctx = ctx
+        self._base = base
+        self._destination = destination
+        self._theirs = theirs
+        self._transactions = theirs.transactions
+        self._brought = set(brought)
+        self._last = {o: i for i, t in enumerate(theirs.transactions) for o in (*t.origins, *t.covers)}
+        self._adds: dict[Key, list[int]] = {}
+        self._removes: dict[Key, list[int]] = {}
+        self._named: dict[str, int] = {}
+        for number, transaction in enumerate(theirs.transactions):
+            for action in transaction.files:
+                kept = self._removes if action.entry is None else self._adds
+                kept.setdefault((action.path, action.dv), []).append(number)
+                self._named[action.path] = number
+
+    def has(self, ours: Transaction) -> bool:
+        """Tells whether the destination has what a transaction did: it took it over, and that stands."""
+        known = [self._last[origin] for origin in ours.origins if origin in self._last]
+        if known:
+            return self._stands(max(known))
+        covered = bool(ours.covers) and all(origin in self._last for origin in ours.covers)
+        if not covered or ours.version is None or ours.metadata is not None or ours.protocol is not None:
+            return False
+        # A version that was made of a state may hold more than the transactions that it names: files decide.
+        kept = {(action.path, action.dv) for action in ours.adds}
+        gone = {(action.path, action.dv) for action in ours.removes} - kept
+        return all(map(self._is_live, kept)) and not any(map(self._is_live, gone))
+
+    def held(self, path: str) -> bool:
+        """Tells of a file that is not live now whether it was since the base: the destination's log names it; or,
+        where that log has gaps, it came into the destination's folder."""
+        if path in self._named or not self._theirs.squashed:
+            return path in self._named
+        prefix = table_prefix(self._base.version.path)
+        then, now = (
+            tree.get(self._ctx.manifests.nodes, OBJECTS, side.root, prefix + path)
+            for side in (self._base, self._destination)
+        )
+        return then is None and now is not None
+
+    def is_undone(self, path: str) -> bool:
+        """Tells whether a file came after the base, and the last that was done to it was to put back what stood at the
+        base instead: its rows are in no other file."""
+        number = self._named.get(path)
+        if number is None or _at(self._ctx, self._base.version, path) is not None:
+            return False
+        last = self._transactions[number]
+        if last.version is None or last.operation not in UNDOING or path in {action.path for action in last.adds}:
+            return False
+        return all(
+            key_of(_at(self._ctx, self._base.version, action.path)) == (action.path, action.dv) for action in last.adds
+        )
+
+    def _stands(self, number: int) -> bool:
+        transaction = self._transactions[number]
+        if transaction.is_rearrangement:
+            return True  # it changed no rows
+        if transaction.metadata is not None and any(
+            later.metadata is not None and self._undoes(later) for later in self._transactions[number + 1 :]
+        ):
+            return False
+        made = {(action.path, action.dv) for action in transaction.adds}
+        taken = {(action.path, action.dv) for action in transaction.removes} - made
+        if any(self._is_live(key) or self._adds.get(key, [-1])[-1] > number for key in taken):
+            return False
+        return self._stand(made, number)
+
+    def _stand(self, made: Collection[Key], number: int) -> bool:
+        """Tells whether files are live, or what became of them was no undoing."""
+        pending, seen = [(key, number) for key in made], set[tuple[Key, int]]()
+        while pending:
+            key, since = pending.pop()
+            since = max([since, *self._adds.get(key, [])])
+            if (key, since) in seen:
+                continue
+            seen.add((key, since))
+            remover = next((i for i in self._removes.get(key, []) if i > since), None)
+            if remover is None:
+                if not self._is_live(key):
+                    return False
+                continue
+            other = self._transactions[remover]
+            if self._undoes(other):
+                return False
+            pending += [(outcome, remover) for outcome in self._outcomes(other, key[0])]
+        return True
+
+    def _outcomes(self, transaction: Transaction, path: str) -> list[Key]:
+        """The files that the rows of one went into, as far as can be told."""
+        table = self._base.version
+        before = next((file for file in transaction.removed if file.path == path), None)
+        return [
+            (action.path, action.dv)
+            for action in transaction.adds
+            if action.entry is not None
+            and (
+                before is None
+                or not transaction.is_rearrangement
+                or partition_of(action.entry, table) == partition_of(before, table)
+            )
+        ]
+
+    def _undoes(self, transaction: Transaction) -> bool:
+        """Tells whether a transaction may have taken others back: what no log tells of may. What the source did too
+        takes nothing from it."""
+        if self._brought & set(transaction.origins):
+            return False
+        return transaction.version is None or transaction.operation in UNDOING
+
+    def _is_live(self, key: Key) -> bool:
+        return key_of(_at(self._ctx, self._destination.version, key[0])) == key
+
+
+def _at(ctx: RepositoryContext, table: TableVersion, path: str) -> FileEntry | None:
+    return tree.get(ctx.manifests.nodes, FILES, table.state, path)
