@@ -20,6 +20,7 @@ from lakegate.repository import EmbeddedLake
 from lakegate.tables.deletion_vectors import DeletionVector, read_vector, write_vector
 from lakegate.tables.delta.merge.plan import MergePlan, Three
 from lakegate.tables.delta.merge.transactions import TableAt
+from lakegate.tables.delta.next_version import Addition, Draft, VersionWriter
 from lakegate.tables.delta.state import load
 from lakegate.tables.delta.upgrade import ICT_TIMESTAMP, ICT_VERSION
 from lakegate.testing.delta import Line, add, folder_snapshot, log_body, metadata, protocol, remove, write_log
@@ -502,6 +503,43 @@ def test_row_ids_are_given_out_once(case: Case) -> None:
     assert log.row_id_mark == 9
     rewritten = (info("UPDATE"), remove("s"), tracked("s1", 5, 2, 3), mark(7))
     assert kinds(case.merge([base], [ours, rewritten], [theirs])) == {K.CONCURRENT_APPEND}
+
+
+def test_rewritten_rows_keep_their_ids_or_are_a_conflict_wherever_the_mark_stands(case: Case) -> None:
+    on = {"delta.enableRowTracking": "true"}
+    base: Body = (protocol(1, 7, TRACKED), metadata(on), tracked("x", 0, 0), mark(1))
+    ours = [
+        (info("WRITE"), tracked("z", 2, 1), tracked("a", 4, 1, 3), mark(6)),
+        (info("UPDATE"), remove("z"), tracked("z1", 7, 2), mark(8)),
+    ]
+    assert kinds(case.merge([base], ours, [altered({**on, "mine": "1"})])) == {K.CONCURRENT_APPEND}
+
+
+def test_turning_on_row_tracking_is_a_conflict_with_files_that_have_no_ids(case: Case) -> None:
+    turned_on = [
+        (info("UPGRADE"), protocol(1, 7, ("appendOnly", "invariants", *TRACKED))),
+        (info("BACKFILL"), tracked("a", 0, 2, 1, dataChange=False), tracked("b", 1, 2, 1, dataChange=False), mark(1)),
+        (info("ALTER"), metadata({"delta.enableRowTracking": "true"})),
+    ]
+    for ours, theirs in ((turned_on, [append("d")]), ([append("s")], turned_on)):
+        plan = case.merge([START], ours, theirs)
+        assert K.METADATA_CHANGED in kinds(plan)
+        assert any("row tracking was turned on" in found.why for found in plan.clashes)
+    assert not case.merge([START], turned_on, [altered({"mine": "1"})]).clashes
+    case.checked()
+
+
+def test_row_ids_that_come_back_raise_the_mark(ctx: RepositoryContext, tmp_path: Path) -> None:
+    on = metadata({"delta.enableRowTracking": "true"})
+    write_log(tmp_path, log_body(protocol(1, 7, TRACKED), on, tracked("a", 0, 0), mark(1)))
+    writer = VersionWriter(ctx, load(ctx, folder_snapshot(ctx, tmp_path), "t"), 1)
+    back = Addition.of(tracked("b", 10, 0, 5)["add"], keeps_row_ids=True)
+    made = writer.append(Draft({"operation": "RESTORE"}, (back, Addition.of(tracked("c", 0, 0)["add"]))))
+    lines = [json.loads(line) for line in made.body.splitlines()]
+    ids = {line["add"]["path"]: line["add"]["baseRowId"] for line in lines if "add" in line}
+    assert ids == {"b": 10, "c": 15}
+    told = next(line["domainMetadata"] for line in lines if "domainMetadata" in line)
+    assert json.loads(told["configuration"])["rowIdHighWaterMark"] == 16
 
 
 def test_row_ids_come_back_with_an_undone_compaction(case: Case) -> None:

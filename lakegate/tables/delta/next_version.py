@@ -191,6 +191,8 @@ class VersionWriter:
             if "baseRowId" in had:
                 action["baseRowId"] = had["baseRowId"]
                 action["defaultRowCommitVersion"] = min(had.get("defaultRowCommitVersion", version), version)
+                # Ids that come back may lie above the mark: another branch gave them out.
+                self._mark = max(self._mark, had["baseRowId"] + (num_records(action.get("stats")) or 0) - 1)
             else:
                 records = num_records(action.get("stats"))
                 if records is None:

@@ -14,7 +14,7 @@ from lakegate.model import ConflictKind, FileEntry, Isolation, ReplayedVersion, 
 from lakegate.tables.deletion_vectors import NewVector
 from lakegate.tables.delta.actions import Action
 from lakegate.tables.delta.backing import missing_features
-from lakegate.tables.delta.log_commit import LogCommit, action_of, row_id_mark
+from lakegate.tables.delta.log_commit import LogCommit, action_of
 from lakegate.tables.delta.merge.clashes import Clash, clash, read_clashes
 from lakegate.tables.delta.merge.files import Carried, FileMerge, ReadVector, Sources
 from lakegate.tables.delta.merge.metadata import (
@@ -241,18 +241,15 @@ class _Merge:
 
     def _row_ids(self) -> list[Clash]:
         """Rows that the source rewrote carry the ids that they had there; files that it added get new ids here."""
-        base, destination = self._three.base.version, self._three.destination.version
-        if destination.properties.get("delta.enableRowTracking", "").lower() != "true":
-            return []
-        if row_id_mark(base) == row_id_mark(destination):
+        if self._three.destination.version.properties.get("delta.enableRowTracking", "").lower() != "true":
             return []
         added: set[str] = set()
         for transaction in self._ours.transactions:
             rewritten = {action.path for action in transaction.removes} - transaction.vector_updates
             if rewritten & added and len(transaction.adds) > len(transaction.vector_updates):
                 why = (
-                    "the source rewrote rows that it had added itself; their row ids are in the files, and the "
-                    "destination has given them to other rows"
+                    "the source rewrote rows that it had added itself; their row ids are in the files, and files that "
+                    "it added are given other ids here"
                 )
                 return [clash(ConflictKind.CONCURRENT_APPEND, why, [transaction], self._theirs.transactions)]
             added |= {action.path for action in transaction.adds}

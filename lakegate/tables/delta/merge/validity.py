@@ -119,6 +119,8 @@ def _demands(before: Definition, after: Definition) -> Demands:
         name = f"delta.enable{feature[0].upper()}{feature[1:]}"
         if _turned_on(before, after, name):
             demands.refusals.append(f"{name} was turned on")
+    if _turned_on(before, after, "delta.enableRowTracking"):
+        demands.refusals.append("row tracking was turned on, and the files that the other side wrote have no row ids")
     mapping = after.property(_MAPPING)
     if mapping == "id" and before.property(_MAPPING) != "id":
         demands.refusals.append("columns are found by id now, and files written before have none")
