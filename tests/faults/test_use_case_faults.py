@@ -6,24 +6,14 @@ stands; what was refused changed nothing; the same request again brings it to it
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from hashlib import md5
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lakegate.config import LakeSettings, StorageSettings
-from lakegate.context import JournalCheck, RepositoryContext
-from lakegate.errors import LakegateError, OutcomeUnknown
-from lakegate.format.documents import REFS, decode_ref_record
 from lakegate.graph import walk
 from lakegate.ids import RepositoryId, UploadId, branch_name, new_id, repository_name
-from lakegate.jobs import JobRunner
 from lakegate.manifests import Manifests
 from lakegate.model import (
     ApplyRequest,
@@ -35,40 +25,15 @@ from lakegate.model import (
     RepositoryInfo,
     RollbackRequest,
 )
-from lakegate.objectstore.addresses import AddressSpace
 from lakegate.objectstore.opener import StoreOpener
 from lakegate.ops.create_repository import create_repository
 from lakegate.ops.import_ import import_
 from lakegate.ops.multipart import MIN_PART_BYTES
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
-from lakegate.testing.faulty_metastore import DATABASE_WRITES, faulty_metastore
-from lakegate.testing.faulty_store import WRITES, Fault, FaultKind, FaultyStore, every_fault
+from lakegate.testing.faulty_lake import STORAGE, Act, any_call_may_fail, open_lake
+from lakegate.testing.faulty_store import FaultKind, FaultyStore
 
-STORAGE = StorageSettings(fsync=False)
 UPLOAD = "upload"
-
-Act = Callable[[EmbeddedRepository, Path], object]
-
-
-def open_lake(folder: Path, *, create: bool = False) -> EmbeddedLake:
-    return EmbeddedLake.of(LakeSettings(folder / "lake", storage=STORAGE), create=create)
-
-
-def with_faults(repo: EmbeddedRepository, fault: Fault | None) -> tuple[EmbeddedRepository, FaultyStore]:
-    """The same repository, with what a new process would hold, over a store and a database that fail."""
-    store = FaultyStore(repo.ctx.store, fault)
-    meta = faulty_metastore(repo.ctx.meta, store)
-    ctx = RepositoryContext(
-        repo.info,
-        meta,
-        store,
-        AddressSpace(store, StoreOpener(STORAGE)),
-        Manifests(store),
-        repo.ctx.clock,
-        "tester",
-        JournalCheck(),
-    )
-    return EmbeddedRepository(ctx, JobRunner()), store
 
 
 # -- use cases --------------------------------------------------------------------------------------------------------
@@ -185,80 +150,8 @@ def look(lake: EmbeddedLake) -> State:
     )
 
 
-def journal_is_true(lake: EmbeddedLake) -> None:
-    """After one more move of some ref, the newest record of every ref's journal is where the ref stands."""
-    for info in lake.repositories().items:
-        repo = lake.repository(info.name)
-        repo.create_tag("healed", "main")
-        newest: dict[tuple[str, str], Any] = {}
-        for found in repo.ctx.store.list(REFS):
-            record = decode_ref_record(found.key, repo.ctx.store.get(found.key))
-            newest[record.kind, record.name] = record.commit
-        standing = {("branch", str(b.name)): b.commit for b in repo.branches().items}
-        standing |= {("tag", str(t.name)): t.commit for t in repo.tags().items}
-        assert {ref: commit for ref, commit in newest.items() if commit is not None} == standing
-        repo.delete_tag("healed")
-
-
-def copied(source: Path, target: Path) -> None:
-    """Copies a lake; the files of a storage namespace, which are never changed, by links."""
-
-    def link_or_copy(one: str, other: str) -> None:
-        if "/namespace/" in one:
-            os.link(one, other)
-        else:
-            shutil.copyfile(one, other)
-
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source, target, copy_function=link_or_copy)
-
-
 @pytest.mark.parametrize("kind", [FaultKind.BEFORE, FaultKind.AFTER, FaultKind.CRASH])
 @pytest.mark.parametrize("name", USE_CASES)
 def test_any_call_may_fail(name: str, kind: FaultKind, template: Path, tmp_path: Path) -> None:
-    act = USE_CASES[name]
-    saved = tmp_path / "saved"
-    copied(template, saved)
-
-    def restored() -> Path:
-        # The namespace's URL is the template's: what a run left there is put back.
-        copied(saved, template)
-        return template
-
-    with open_lake(template) as lake:
-        before = look(lake)
-        act(with_faults(lake.repository("faults"), None)[0], template)
-        after = look(lake)
+    before, after = any_call_may_fail(USE_CASES[name], kind, template, tmp_path / "saved", look)
     assert before != after or name in ("create tag", "delete tag", "create repository")
-
-    def run(fault: Fault) -> bool:
-        folder = restored()
-        with open_lake(folder) as lake:
-            repo, store = with_faults(lake.repository("faults"), fault)
-            failure: LakegateError | None = None
-            try:
-                act(repo, folder)
-            except LakegateError as error:
-                failure = error
-            repo.ctx.manifests.nodes.close()
-        with open_lake(folder) as lake:
-            now = look(lake)
-            assert now in (before, after), (fault, store.calls[-1], failure)
-            if failure is None:
-                assert now == after, (fault, store.calls[-1])
-            elif kind is FaultKind.BEFORE and not isinstance(failure, OutcomeUnknown):
-                assert now == before, (fault, store.calls, failure)
-            if store.fired:
-                again = with_faults(lake.repository("faults"), None)[0]
-                with suppress(LakegateError) if now == after else nullcontext():
-                    act(again, folder)
-                assert look(lake) == after, (fault, store.calls[-1])
-            journal_is_true(lake)
-        return store.fired
-
-    # A process that dies at a read leaves what one leaves that dies at the next write.
-    operations = frozenset[str]() if kind is FaultKind.BEFORE else WRITES | DATABASE_WRITES
-    try:
-        assert every_fault(run, kind, operations) > 0
-    finally:
-        restored()
