@@ -57,15 +57,15 @@ class SqlMetaStore(RefRows, StagingRows):
     @writes
     def add_hold(self, tx: Connection, repo: RepositoryId, hold: Hold) -> Hold:
         here = (holds.c.repository == repo, holds.c.name == hold.name, holds.c.commit_id == hold.commit)
-        row = tx.execute(select(holds).where(*here)).first()
-        if row is not None:
-            return Hold(HoldId(row.id), hold.repository, hold.commit, row.name, row.created)
-        tx.execute(
-            holds.insert().values(
-                repository=repo, id=hold.id, commit_id=hold.commit, name=hold.name, created=hold.created
-            )
+        values = {"id": hold.id, "commit_id": hold.commit, "name": hold.name, "created": hold.created}
+        # Where the hold is there, it is locked and left as it is: a rival can't remove it before it is read.
+        insert = self.db.insert(holds).values(repository=repo, **values)
+        kept = insert.on_conflict_do_update(
+            index_elements=["repository", "name", "commit_id"], set_={"name": insert.excluded.name}
         )
-        return hold
+        tx.execute(kept)
+        row = tx.execute(select(holds).where(*here)).one()
+        return Hold(HoldId(row.id), hold.repository, hold.commit, row.name, row.created)
 
     def list_holds(self, repo: RepositoryId) -> list[Hold]:
         return [
@@ -146,11 +146,11 @@ class SqlMetaStore(RefRows, StagingRows):
 
     @writes
     def create_user(self, tx: Connection, user: UserRecord) -> None:
-        if tx.execute(select(users.c.name).where(users.c.name == user.name)).first():
+        insert = self.db.insert(users).values(name=user.name, admin=user.admin, created=user.created)
+        if tx.execute(insert.on_conflict_do_nothing().returning(users.c.name)).first() is None:
             raise AlreadyExists(
                 ErrorKind.USER_EXISTS, f"There is a user {user.name!r} already.", hint="Choose another name."
             )
-        tx.execute(users.insert().values(name=user.name, admin=user.admin, created=user.created))
 
     def get_user(self, name: str) -> UserRecord | None:
         row = self.db.row(_USER, name=name)
@@ -159,9 +159,8 @@ class SqlMetaStore(RefRows, StagingRows):
     @writes
     def put_key(self, tx: Connection, key: KeyRecord) -> None:
         values = {"user": key.user, "secret": key.secret, "created": key.created}
-        here = keys.c.access_key_id == key.access_key_id
-        if tx.execute(update(keys).where(here).values(**values)).rowcount == 0:
-            tx.execute(keys.insert().values(access_key_id=key.access_key_id, **values))
+        insert = self.db.insert(keys).values(access_key_id=key.access_key_id, **values)
+        tx.execute(insert.on_conflict_do_update(index_elements=["access_key_id"], set_=values))
 
     def get_key(self, access_key_id: str) -> KeyRecord | None:
         row = self.db.row(_KEY, access_key_id=access_key_id)

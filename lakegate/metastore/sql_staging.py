@@ -199,20 +199,15 @@ class StagingRows:
         owner = select(uploads.c.id).where(uploads.c.repository == repo, uploads.c.id == upload)
         if tx.execute(owner.with_for_update(read=True)).first() is None:
             return False
-        here = (parts.c.repository == repo, parts.c.upload == upload, parts.c.number == part.number)
-        tx.execute(delete(parts).where(*here))
-        tx.execute(
-            parts.insert().values(
-                repository=repo,
-                upload=upload,
-                number=part.number,
-                address=part.address,
-                size=part.size,
-                etag=part.etag,
-                created=part.created,
-                checksums=text_of(part.checksums),
-            )
-        )
+        values = {
+            "address": part.address,
+            "size": part.size,
+            "etag": part.etag,
+            "created": part.created,
+            "checksums": text_of(part.checksums),
+        }
+        insert = self.db.insert(parts).values(repository=repo, upload=upload, number=part.number, **values)
+        tx.execute(insert.on_conflict_do_update(index_elements=["repository", "upload", "number"], set_=values))
         return True
 
     def list_parts(self, repo: RepositoryId, upload: UploadId, after: int, limit: int) -> list[Part]:

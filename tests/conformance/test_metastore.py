@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -392,6 +392,47 @@ def test_a_hold_is_taken_once_by_name_and_commit(meta: MetaStore) -> None:
     assert meta.add_hold(REPO, Hold(HoldId("h2"), RepositoryName("sales"), FIRST, "train", 2)) == hold
     assert meta.list_holds(REPO) == [hold]
     assert meta.delete_hold(REPO, hold.id)
+
+
+def at_once(act: Callable[[int], object], count: int = 6) -> list[object]:
+    """Calls `act` from several threads at one time; returns what they answered, errors too."""
+    start = threading.Barrier(count)
+    answers: list[object] = []
+
+    def run(number: int) -> None:
+        start.wait()
+        try:
+            answers.append(act(number))
+        except Exception as error:  # noqa: BLE001  handed to the test
+            answers.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def test_what_many_record_at_once_is_there_once(meta: MetaStore) -> None:
+    upload = Upload(UploadId("u"), MAIN, "a", 1)
+    meta.create_upload(REPO, upload)
+    for turn in range(10):
+        name = f"n{turn}"
+        held = at_once(lambda n, name=name: meta.add_hold(REPO, a_hold(f"{name}.{n}", name)))
+        assert len(set(map(repr, held))) == 1
+        assert held[0] in meta.list_holds(REPO)
+        assert at_once(lambda n, t=turn: meta.put_part(REPO, upload.id, Part(t, f"data/{n}", 3, "e", 1))) == [True] * 6
+        made = at_once(lambda _, name=name: meta.create_user(UserRecord(name, True, 1)))
+        assert sorted(type(answer).__name__ for answer in made) == ["AlreadyExists"] * 5 + ["NoneType"]
+        assert at_once(lambda n, name=name: meta.put_key(KeyRecord(name, name, b"%d" % n, 1))) == [None] * 6
+        assert len(meta.list_keys(name)) == 1
+    assert len(meta.list_holds(REPO)) == 10
+    assert [part.number for part in meta.list_parts(REPO, upload.id, -1, 99)] == list(range(10))
+
+
+def a_hold(id_: str, name: str) -> Hold:
+    return Hold(HoldId(id_), RepositoryName("sales"), FIRST, name, 1)
 
 
 def test_a_job_hears_of_its_cancellation_and_ends_once(meta: MetaStore) -> None:
