@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lakegate.connection import connect
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, Refused
+from lakegate.ids import new_id
 from lakegate.interface import Lake, ObjectReader, Repository
 from lakegate.pins import PIN_FILE, Pin, PinFile, checked_name, checked_provenance, parse, render
 
@@ -35,12 +36,14 @@ class PinState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PinCheck:
-    """What was found of a pin. `now` is the commit that its ref names today, None where there is no such ref."""
+    """What was found of a pin. `now` is the commit that its ref names today, None where there is no such ref;
+    `unheld` says that the hold which the pin took is gone, so that nothing keeps its commit for it."""
 
     pin: Pin
     state: PinState
     now: str | None
     message: str
+    unheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +133,20 @@ def take(
     only: Sequence[str] = (),
     provenance: Mapping[str, str] | None = None,
 ) -> Pin:
-    """Resolves a ref, takes a hold of its commit, and returns the entry for the pin file."""
+    """Resolves a ref, takes a hold of its commit, and returns the entry for the pin file.
+
+    The hold is this entry's own: one that another pin file's entry of the name shared would go with its release.
+    """
     checked_name(name)
     given = checked_provenance(provenance or {})
-    document = repository.pin(ref, only, hold=name)
+    document = repository.pin(ref, only, hold=_own_hold(name))
     return Pin(name, document, tuple(sorted(only)), dict(given))
 
 
 def upgrade(repository: Repository, pin: Pin) -> Pin:
     """Resolves the ref of a pin again and takes a hold of what it names now. The old hold is kept: give it back by
     `release` once the pin file names the new commit."""
-    return replace(pin, document=repository.pin(pin.document.ref, pin.only, hold=pin.name))
+    return replace(pin, document=repository.pin(pin.document.ref, pin.only, hold=_own_hold(pin.name)))
 
 
 def release(repository: Repository, old: Pin, new: Pin) -> None:
@@ -171,7 +177,7 @@ def job_environment(
 
 
 def check(lake: Lake, pin: Pin) -> PinCheck:
-    """Looks whether the pinned commit is there, and whether the ref still names it."""
+    """Looks whether the pinned commit is there, whether the ref still names it, and whether the pin's hold is there."""
     document = pin.document
     where = f"{document.repository}/{document.commit[:12]}"
     try:
@@ -185,10 +191,13 @@ def check(lake: Lake, pin: Pin) -> PinCheck:
         message = f"{pin.name}: the commit {where} has another manifest than was pinned."
         return PinCheck(pin, PinState.GONE, None, message)
     now = _now(repository, document.ref)
+    unheld = document.hold is not None and all(hold.id != document.hold for hold in repository.holds())
+    lost = f" Its hold {document.hold} is gone: pin it again." if unheld else ""
     if now == document.commit:
-        return PinCheck(pin, PinState.CURRENT, now, f"{pin.name}: {where} is there, and {document.ref} names it.")
+        message = f"{pin.name}: {where} is there, and {document.ref} names it.{lost}"
+        return PinCheck(pin, PinState.CURRENT, now, message, unheld)
     moved = f"{document.ref} is gone" if now is None else f"{document.ref} has moved on to {now[:12]}"
-    return PinCheck(pin, PinState.MOVED, now, f"{pin.name}: {where} is there; {moved}.")
+    return PinCheck(pin, PinState.MOVED, now, f"{pin.name}: {where} is there; {moved}.{lost}", unheld)
 
 
 def gone(pin: Pin) -> Refused:
@@ -249,6 +258,10 @@ def _resolve(lake: Lake, name: str, text: str) -> Pin:
             ErrorKind.INVALID_ARGUMENT, f"{text!r} is no REPOSITORY/REF.", hint="Write for example sales/main."
         )
     return Pin(checked_name(name), lake.repository(repository).pin(ref))
+
+
+def _own_hold(name: str) -> str:
+    return f"{name} {new_id()}"
 
 
 def _now(repository: Repository, ref: str) -> str | None:

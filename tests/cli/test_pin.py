@@ -61,6 +61,23 @@ def test_upgrade_pins_what_the_ref_names_now_and_gives_the_old_hold_back(pinned:
     shell("pin", "--upgrade", "none", status=1)
 
 
+def test_each_pin_file_has_a_hold_of_its_own(pinned: tuple[Any, str], tmp_path: Path) -> None:
+    shell, first = pinned
+    shell("pin", "sales/main", "--name", "train", "--file", "other.lock")
+    _commit(shell, "a", b"two")
+    shell("pin", "--upgrade", "train")
+    with lakegate.connect("lake") as lake:
+        repo = lake.repository("sales")
+        assert first in [hold.commit for hold in repo.holds()]
+        assert not shell.json("pin", "--check", "--file", "other.lock")["results"][0]["unheld"]
+        for hold in repo.holds():
+            repo.release_hold(hold.id)
+    (found,) = shell.json("pin", "--check", "--file", "other.lock")["results"]
+    assert (found["state"], found["unheld"]) == ("moved", True)
+    shell("pin", "--check", "--file", "other.lock")
+    assert "is gone: pin it again" in shell.errors
+
+
 def test_verify_finds_what_was_damaged(pinned: tuple[Any, str], tmp_path: Path) -> None:
     shell, _ = pinned
     assert shell("verify").startswith("train at ")

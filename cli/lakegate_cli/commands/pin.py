@@ -157,7 +157,8 @@ def _check(current: Session, pins: PinFile, ref_moved: RefMoved) -> None:
         show_json({"results": [_check_to_json(each) for each in checks]})
     else:
         for each in checks:
-            tell = warn if each.state is PinState.MOVED and ref_moved is RefMoved.WARN else say
+            moved = each.state is PinState.MOVED and ref_moved is RefMoved.WARN
+            tell = warn if moved or each.unheld else say
             tell(f"{each.state.value}\t{each.message}")
     if any(each.state is PinState.GONE for each in checks):
         raise typer.Exit(1)
@@ -172,6 +173,7 @@ def _check_to_json(found: PinCheck) -> dict[str, Any]:
         "commit_id": found.pin.document.commit,
         "now": found.now,
         "message": found.message,
+        "unheld": found.unheld,
     }
 
 
