@@ -87,6 +87,16 @@ def _ref_name(text: str, what: str) -> str:
     return text
 
 
+def require_unicode(text: str, what: str) -> None:
+    """Raises InvalidInput(INVALID_ARGUMENT) for text with a lone surrogate, which no UTF-8 has; `what` names it."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidInput(
+            ErrorKind.INVALID_ARGUMENT, f"{what} is not valid Unicode.", hint="Send text without lone surrogates."
+        ) from None
+
+
 def object_path(text: str) -> str:
     """Checks the path of an object inside a repository and returns it unchanged; raises InvalidInput(INVALID_PATH).
 

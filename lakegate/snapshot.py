@@ -11,7 +11,7 @@ from lakegate import refs, staging, tree
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, NotFound
 from lakegate.format.kinds import OBJECTS
-from lakegate.ids import BranchName, CommitId, NodeId, StagingToken, is_full_id
+from lakegate.ids import BranchName, CommitId, NodeId, StagingToken, is_full_id, require_unicode
 from lakegate.metastore.protocol import BranchState
 from lakegate.model import CommonPrefix, Entry, ListRequest, Page, page_amount, page_of
 from lakegate.revision import parse
@@ -163,7 +163,9 @@ def list_page(ctx: RepositoryContext, ref: str, request: ListRequest) -> Page[En
 
 
 def list_at(ctx: RepositoryContext, ref: str, request: ListRequest, *, with_staged: bool = False) -> Listing:
-    """Lists a page of what a reader of a ref sees, and tells at which commit."""
+    """Lists a page of what a reader of a ref sees, and tells at which commit. Raises InvalidInput(INVALID_ARGUMENT)."""
+    require_unicode(request.prefix, "The prefix")
+    require_unicode(request.after, "The path to start after")
     amount = page_amount(request.amount)
     while True:
         view = Snapshot.of_ref(ctx, ref)

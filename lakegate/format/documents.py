@@ -12,7 +12,16 @@ from typing import Any, TypeVar
 from lakegate.errors import Corrupt, ErrorKind, Refused
 from lakegate.format.canonical import canonical_bytes, parse_json, sha256_hex
 from lakegate.format.kinds import FORMAT_VERSION
-from lakegate.ids import BranchName, CommitId, ManifestId, NodeId, RepositoryId, RepositoryName, is_full_id
+from lakegate.ids import (
+    BranchName,
+    CommitId,
+    ManifestId,
+    NodeId,
+    RepositoryId,
+    RepositoryName,
+    is_full_id,
+    require_unicode,
+)
 from lakegate.model import Commit, Manifest, RepositoryInfo
 
 T = TypeVar("T")
@@ -23,7 +32,7 @@ MANIFESTS = "_lakegate/manifests/"
 NODES = "_lakegate/nodes/"
 REFS = "_lakegate/refs/"
 
-_HINT = "Run `lakegate fsck`; restore the file from a backup or replica of the storage namespace."
+_HINT = "Run `lakegate verify`; restore the file from a backup or replica of the storage namespace."
 
 
 def commit_key(commit: CommitId) -> str:
@@ -66,7 +75,9 @@ class ManifestFields:
 
 
 def encode_commit(fields: CommitFields) -> tuple[Commit, bytes]:
-    """Returns the commit with its id, and the bytes of its file."""
+    """Returns the commit with its id, and the bytes of its file. Raises InvalidInput(INVALID_ARGUMENT)."""
+    for text in (fields.message, fields.committer, *fields.metadata, *fields.metadata.values()):
+        require_unicode(text, "The message or metadata of the commit")
     data = canonical_bytes(
         {
             "committer": fields.committer,

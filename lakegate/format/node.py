@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakegate.errors import Corrupt
 from lakegate.format.arrays import serialised
+from lakegate.format.documents import check_version
 from lakegate.format.kinds import FORMAT_VERSION, ColumnType, Layout, layout_of
 from lakegate.format.rows import Rows
 from lakegate.ids import NodeId
@@ -18,7 +19,7 @@ KEY_VERSION = b"lakegate.format_version"
 KEY_KIND = b"lakegate.kind"
 KEY_LEVEL = b"lakegate.level"
 
-_HINT = "Run `lakegate fsck`; restore the file from a backup or replica of the storage namespace."
+_HINT = "Run `lakegate verify`; restore the file from a backup or replica of the storage namespace."
 
 
 class Node:
@@ -101,8 +102,8 @@ def encode_node(node: Node) -> bytes:
 
 
 def decode_node(node_id: NodeId, data: bytes, *, verify: bool = False) -> Node:
-    """Reads a node file. Raises Corrupt where it is no node of format version 1, or (`verify`) its rows do not hash to
-    its id."""
+    """Reads a node file. Raises Refused(FORMAT_TOO_NEW) where it is of a newer format version, Corrupt where it is no
+    node of format version 1, or (`verify`) its rows do not hash to its id."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -124,9 +125,7 @@ def decode_node(node_id: NodeId, data: bytes, *, verify: bool = False) -> Node:
 
 
 def _identity(node_id: NodeId, metadata: dict[bytes, bytes]) -> tuple[str, int, Layout]:
-    version = metadata.get(KEY_VERSION, b"").decode()
-    if version != str(FORMAT_VERSION):
-        raise Corrupt(f"The node {node_id} says format version {version!r}, not {FORMAT_VERSION}.", hint=_HINT)
+    check_version({"format_version": int(metadata[KEY_VERSION])}, f"The node {node_id}")
     kind = metadata[KEY_KIND].decode()
     level = int(metadata[KEY_LEVEL])
     layout = layout_of(kind, level)

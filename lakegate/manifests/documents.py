@@ -84,7 +84,7 @@ class Manifests:
             try:
                 data = self._store.get(documents.manifest_key(manifest))
             except NotFound as error:
-                raise Corrupt(f"The manifest {manifest} is missing.", hint="Run `lakegate fsck`.") from error
+                raise Corrupt(f"The manifest {manifest} is missing.", hint="Run `lakegate verify`.") from error
             found = documents.decode_manifest(manifest, data)
             self._manifests.put(manifest, found)
         return found

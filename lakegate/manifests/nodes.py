@@ -120,7 +120,7 @@ class StoredNodes:
         except NotFound as error:
             raise Corrupt(
                 f"The node {node} is missing from {self._store.url}.",
-                hint="Run `lakegate fsck`; restore the file from a backup or replica of the storage namespace.",
+                hint="Run `lakegate verify`; restore the file from a backup or replica of the storage namespace.",
             ) from error
         if self._disk is not None:
             self._disk.put(node, data)

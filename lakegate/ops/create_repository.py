@@ -31,9 +31,9 @@ def create_repository(ctx: RepositoryContext) -> RepositoryInfo:
                 hint="Choose an empty place, or move that data away.",
             )
         ctx = replace(ctx, info=replace(info, id=present.id, created=present.created))
-    first = _first_commit(ctx)
     if present is None:
         ctx.manifests.write_format(info)
+    first = _first_commit(ctx)
     ctx.meta.create_repository(ctx.info, first.id, ctx.actor)
     refs.journal(ctx, "branch", ctx.info.default_branch)
     return ctx.info

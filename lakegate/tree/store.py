@@ -48,6 +48,6 @@ def read_node(nodes: NodeStore, kind: Kind[Any], node_id: NodeId, *, scan: bool 
     if node.kind != kind.name:
         raise Corrupt(
             f"The node {node_id} is of kind {node.kind!r} where one of kind {kind.name!r} should stand.",
-            hint="Run `lakegate fsck`.",
+            hint="Run `lakegate verify`.",
         )
     return node

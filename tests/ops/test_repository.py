@@ -23,7 +23,7 @@ from lakegate.errors import (
     PreconditionFailed,
     Refused,
 )
-from lakegate.format.documents import REFS, RefRecord, decode_ref_record
+from lakegate.format.documents import FORMAT_KEY, REFS, RefRecord, decode_ref_record
 from lakegate.model import (
     ApplyRequest,
     ChangeKind,
@@ -47,6 +47,7 @@ from lakegate.model import (
     TableOutcome,
     Take,
 )
+from lakegate.objectstore.local import LocalStore
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
 
 
@@ -510,6 +511,34 @@ def test_copies_and_deletes(repo: EmbeddedRepository, tmp_path: Path) -> None:
         repo.delete("main", "a")
     assert [f.path for f in repo.delete_many("main", ["b", "none", "../x"])] == ["../x"]
     assert content(repo, "main") == {}
+
+
+def test_format_json_is_the_first_file_of_a_repository(lake: EmbeddedLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    real = LocalStore.put_if_absent
+
+    def recorded(self: LocalStore, key: str, data: bytes) -> bool:
+        written.append(key)
+        return real(self, key, data)
+
+    monkeypatch.setattr(LocalStore, "put_if_absent", recorded)
+    lake.create_repository("fresh")
+    assert written[0] == FORMAT_KEY
+    assert len(written) > 1
+
+
+def test_text_that_is_no_unicode_is_refused(repo: EmbeddedRepository) -> None:
+    repo.put("main", "a", b"1")
+    for act in (
+        lambda: repo.list("main", ListRequest("\ud800")),
+        lambda: repo.list("main", ListRequest(after="\ud800")),
+        lambda: repo.commit("main", CommitRequest("\ud800")),
+        lambda: repo.commit("main", CommitRequest("m", {"key": "\ud800"})),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            act()
+        assert caught.value.kind is ErrorKind.INVALID_ARGUMENT
+    repo.commit("main", CommitRequest("what was staged is committed"))
 
 
 def test_a_repository_with_an_upload_is_not_empty(lake: EmbeddedLake, repo: EmbeddedRepository) -> None:

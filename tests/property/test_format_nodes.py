@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakegate.errors import Corrupt
+from lakegate.errors import Corrupt, ErrorKind, Refused
 from lakegate.format.kinds import CHILDREN, FILES, KINDS, OBJECTS, TABLES, Child, ColumnType, Kind, Layout
 from lakegate.format.node import Node, decode_node, encode_node, node_id
 from lakegate.format.rows import Rows
@@ -115,7 +115,8 @@ def test_files_that_are_no_nodes_are_corrupt() -> None:
         b"PAR1",
         good[: len(good) // 2],
         rewritten(node, {}),
-        rewritten(node, {**right, "lakegate.format_version": "2"}),
+        rewritten(node, {**right, "lakegate.format_version": "0"}),
+        rewritten(node, {**right, "lakegate.format_version": "x"}),
         rewritten(node, {**right, "lakegate.kind": "pigs"}),
         rewritten(node, {**right, "lakegate.level": "one"}),
         rewritten(node, {**right, "lakegate.level": "1"}),
@@ -124,6 +125,9 @@ def test_files_that_are_no_nodes_are_corrupt() -> None:
     for data in bad:
         with pytest.raises(Corrupt):
             decode_node(node.id, data)
+    with pytest.raises(Refused) as caught:
+        decode_node(node.id, rewritten(node, {**right, "lakegate.format_version": "2"}))
+    assert caught.value.kind is ErrorKind.FORMAT_TOO_NEW
 
 
 def test_verify_finds_rows_of_another_node() -> None:
