@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -72,6 +71,7 @@ from lakegate.model import (
     page_of,
 )
 from lakegate.objectstore.opener import StoreOpener
+from lakegate.version import VERSION
 
 if TYPE_CHECKING:
     import pyarrow.dataset as pads
@@ -178,7 +178,7 @@ class EmbeddedLake:
         self.close()
 
     def version(self) -> str:
-        return installed_version("lakegate")
+        return VERSION
 
     def create_repository(
         self, name: str, storage_namespace: str | None = None, default_branch: str = "main"

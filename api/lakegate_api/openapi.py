@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
+from lakegate.version import VERSION
 from lakegate_api.rest.application import describe
 
 
 def document() -> str:
     """The OpenAPI document as it is committed."""
-    return json.dumps(describe(version("lakegate")).openapi(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(describe(VERSION).openapi(), indent=2, ensure_ascii=False) + "\n"
 
 
 def main(arguments: list[str]) -> int:

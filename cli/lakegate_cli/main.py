@@ -8,9 +8,9 @@ import sys
 def app() -> None:
     """Runs the command line. Exit status: 0 done, 1 refused, 2 bad usage, 3 conflict."""
     if sys.argv[1:] == ["--version"]:
-        from importlib.metadata import version
+        from lakegate.version import VERSION
 
-        sys.stdout.write(f"lakegate {version('lakegate')}\n")
+        sys.stdout.write(f"lakegate {VERSION}\n")
         return
     import gc
 

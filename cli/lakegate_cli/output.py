@@ -18,13 +18,6 @@ from lakegate.model import Page
 T = TypeVar("T")
 
 
-def installed() -> str:
-    """The version of lakegate on this machine."""
-    from importlib.metadata import version
-
-    return version("lakegate")
-
-
 def time_of(milliseconds: int) -> str:
     """Writes a time as people read it, UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

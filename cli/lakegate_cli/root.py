@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from lakegate.errors import LakegateError, MergeConflict, NotOffered
+from lakegate.version import VERSION
 from lakegate_cli import output
 from lakegate_cli.session import Session
 
@@ -113,7 +114,7 @@ def main(
 ) -> None:
     """Sets up what every command works with."""
     if version:
-        output.say(f"lakegate {output.installed()}")
+        output.say(f"lakegate {VERSION}")
         raise typer.Exit
     session = context.obj if isinstance(context.obj, Session) else Session()
     context.obj = session

@@ -41,11 +41,13 @@ def test_keep_leaves_a_lake_that_runs_until_it_is_stopped_as_said(shell: Any, tm
     (tmp_path / "full/file").touch()
     shell("quickstart", "full", status=1)
     assert "is not empty" in shell.errors
-    out = shell("quickstart", "--keep")
+    left = shell.json("quickstart", "--keep")
+    out = shell.errors  # the story, beside what a program reads
     stop = re.search(r"^Stop it: +kill (\d+)$", out, re.MULTILINE)
     docs = re.search(r"(http://\S+)/docs", out)
     assert stop is not None
     assert docs is not None
+    assert left == {"folder": str(tmp_path / "lakegate-demo"), "url": docs[1], "kept": True, "pid": int(stop[1])}
     try:
         assert httpx.get(f"{docs[1]}/healthz").status_code == 200
         assert (tmp_path / "lakegate-demo/env.sh").stat().st_mode & 0o777 == 0o600

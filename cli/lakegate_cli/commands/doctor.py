@@ -14,7 +14,8 @@ import typer
 from lakegate.errors import LakegateError
 from lakegate.interface import Lake
 from lakegate.model import MAX_PAGE, ListRequest, RepositoryInfo
-from lakegate_cli.output import installed, pages, show_json, show_table, size_of
+from lakegate.version import VERSION
+from lakegate_cli.output import pages, show_json, show_table, size_of
 from lakegate_cli.session import Session, session
 
 app = typer.Typer(rich_markup_mode=None)
@@ -45,7 +46,7 @@ def doctor(context: typer.Context) -> None:
 
 
 def _findings(current: Session) -> Iterator[Finding]:
-    yield Finding("versions", True, f"lakegate {installed()} on Python {platform.python_version()}")
+    yield Finding("versions", True, f"lakegate {VERSION} on Python {platform.python_version()}")
     if not current.is_remote():
         yield from _folder(current.folder())
     try:
@@ -62,9 +63,9 @@ def _findings(current: Session) -> Iterator[Finding]:
 
 def _version(lake: Lake) -> Finding:
     served = lake.version()
-    if served == installed():
+    if served == VERSION:
         return Finding("server", True, f"the lake is served by lakegate {served}")
-    return Finding("server", None, f"the lake is served by lakegate {served}, this is {installed()}")
+    return Finding("server", None, f"the lake is served by lakegate {served}, this is {VERSION}")
 
 
 def _folder(home: Path) -> Iterator[Finding]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import sys
 import tempfile
+from contextlib import nullcontext, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lakegate.errors import ErrorKind, InvalidInput, NotOffered
-from lakegate_cli.output import say
+from lakegate_cli.output import say, show_json
+from lakegate_cli.session import session
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -23,6 +26,7 @@ _KEPT = Path("lakegate-demo")
 
 @app.command("quickstart", help="Play the three jobs on real data: branch, roll back, pin. Under a minute.")
 def quickstart(
+    context: typer.Context,
     folder: Annotated[
         Path | None,
         typer.Argument(help=f"A new folder for the lake [default: a temporary one, with --keep {_KEPT}]"),
@@ -39,8 +43,13 @@ def quickstart(
     place = _place(folder, keep)
     before = Path.cwd()
     environment = dict(os.environ)
+    as_json = session(context).json
     try:
-        _play(place, keep, port)
+        # A program reads what is left in the end; the story is for people, beside it.
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            left = _play(place, keep, port)
+        if as_json:
+            show_json(left)
     finally:
         os.chdir(before)
         os.environ.clear()
@@ -61,7 +70,8 @@ def _place(folder: Path | None, keep: bool) -> Path:
     return place
 
 
-def _play(place: Path, keep: bool, port: int) -> None:
+def _play(place: Path, keep: bool, port: int) -> dict[str, Any]:
+    """Plays the jobs; returns where the lake is, or was, and with `keep` the process of its server."""
     from lakegate_cli.quickstart.play import REPOSITORY, play
     from lakegate_cli.quickstart.server import start
 
@@ -81,7 +91,7 @@ def _play(place: Path, keep: bool, port: int) -> None:
     if not keep:
         say(f"API documentation of the lake, while it ran: {server.url}/docs")
         say("The server was stopped and the folder deleted. `lakegate quickstart --keep` leaves both.")
-        return
+        return {"folder": str(place), "url": server.url, "kept": False, "pid": None}
     key = place / "env.sh"
     key.touch(mode=0o600)
     values = {"URL": server.url, "ACCESS_KEY_ID": server.access_key_id, "SECRET_ACCESS_KEY": server.secret}
@@ -90,3 +100,4 @@ def _play(place: Path, keep: bool, port: int) -> None:
     say(f"Go on:     cd {shlex.quote(str(place))} && . ./env.sh && lakegate log {REPOSITORY}/main")
     say(f"Stop it:   kill {server.process.pid}")
     say(f"Delete it: rm -r {shlex.quote(str(place))}")
+    return {"folder": str(place), "url": server.url, "kept": True, "pid": server.process.pid}

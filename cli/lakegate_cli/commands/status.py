@@ -9,9 +9,10 @@ import typer
 from lakegate.client.wire.nouns import page_to_json
 from lakegate.client.wire.objects import change_to_json
 from lakegate.model import MAX_PAGE, ListRequest
+from lakegate.version import VERSION
 from lakegate_cli import complete
 from lakegate_cli.arguments import After, Amount, Prefix
-from lakegate_cli.output import installed, more_of, pages, say, show_fields, show_json, show_table
+from lakegate_cli.output import more_of, pages, say, show_fields, show_json, show_table
 from lakegate_cli.session import Session, session
 
 app = typer.Typer(rich_markup_mode=None)
@@ -48,14 +49,14 @@ def _lake(current: Session) -> None:
     count = f"{len(repositories.items)}{'+' if repositories.has_more else ''}"
     default = current.default_repository()
     if current.json:
-        body = {"url": lake.url, "version": lake.version(), "client_version": installed(), "repository": default}
+        body = {"url": lake.url, "version": lake.version(), "client_version": VERSION, "repository": default}
         show_json({**body, "repositories": len(repositories.items), "more_repositories": repositories.has_more})
         return
     show_fields(
         (
             ("lake", lake.url),
             ("version", lake.version()),
-            ("command line", installed()),
+            ("command line", VERSION),
             ("repositories", count),
             ("default repository", default or "none: `lakegate use REPOSITORY` sets one"),
         )

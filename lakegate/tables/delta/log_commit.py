@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version as installed_version
 from typing import Any
 
 import orjson
@@ -15,6 +14,7 @@ from lakegate.model import FileEntry, TableVersion
 from lakegate.tables.deletion_vectors import parse_descriptor, vector_file
 from lakegate.tables.delta.faults import log_invalid
 from lakegate.tables.file_counts import FileCounts
+from lakegate.version import VERSION
 
 ROW_TRACKING = "delta.rowTracking"
 APPEND_ONLY = "delta.appendOnly"
@@ -47,7 +47,7 @@ class LogCommit:
 @lru_cache(maxsize=1)
 def engine_info() -> str:
     """What lakegate's versions say wrote them."""
-    return f"lakegate/{installed_version('lakegate')}"
+    return f"lakegate/{VERSION}"
 
 
 def action_of(file: FileEntry) -> dict[str, Any]:
