@@ -11,6 +11,7 @@ from lakegate_api.rest.application import Served, create_api
 from lakegate_api.s3.addressing import GatewayOptions
 from lakegate_api.s3.app import S3Gateway
 from lakegate_api.storage import storage_config
+from lakegate_api.unread import CloseUnread
 
 _SIGNED_QUERY = (b"x-amz-algorithm=", b"x-amz-credential=", b"x-amz-signature=", b"awsaccesskeyid=")
 
@@ -54,4 +55,4 @@ def create_app(lake: EmbeddedLake, authenticator: Authenticator, settings: Serve
     """Makes the server's application over an open lake."""
     rest = create_rest_app(lake, authenticator, settings)
     options = GatewayOptions(s3_hosts=settings.s3_hosts, plain_bucket_is_branch=settings.plain_bucket_is_branch)
-    return Application(rest, S3Gateway(lake, authenticator, options), settings.s3_hosts)
+    return CloseUnread(Application(rest, S3Gateway(lake, authenticator, options), settings.s3_hosts))

@@ -70,6 +70,22 @@ def test_boto3_lists_copies_deletes_and_reads_versions(s3: S3Lake) -> None:
     assert told["ObjectSize"] == len("b c+d%25&=é".encode())
 
 
+@pytest.mark.parametrize("size", [1, 5_000, 2_000_000])
+def test_a_connection_is_good_after_a_refused_write(s3: S3Lake, size: int) -> None:
+    boto = pytest.importorskip("boto3") and s3.boto()
+    exceptions = pytest.importorskip("botocore.exceptions")
+    refused: list[dict[str, str]] = [
+        {"Bucket": s3.repository, "Key": "no-path"},
+        {"Bucket": "nowhere", "Key": "main/x"},
+        {"Bucket": s3.repository, "Key": "main/x", "Tagging": "a=b"},
+        {"Bucket": s3.repository, "Key": "main/x", "ACL": "public-read"},
+    ]
+    for asked in refused:
+        with pytest.raises(exceptions.ClientError):
+            boto.put_object(**asked, Body=bytes(size))
+        assert boto.list_objects_v2(Bucket=s3.repository, Prefix="main/")["KeyCount"] == 0
+
+
 @pytest.mark.parametrize("version", ["s3", "s3v4"])
 def test_presigned_urls_work_for_get_head_and_put(s3: S3Lake, version: str) -> None:
     config = pytest.importorskip("botocore.config")
