@@ -242,8 +242,15 @@ def write(file: Path, pins: PinFile) -> None:
     try:
         part.write_text(render(pins), encoding="utf-8")
         part.replace(file)
+    except OSError as error:
+        raise InvalidInput(
+            ErrorKind.INVALID_PIN_FILE,
+            f"The pin file {file} can't be written: {error.strerror}.",
+            hint="Name a file in a folder that is there and can be written to.",
+        ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def is_frozen(environment: Mapping[str, str]) -> bool:

@@ -76,7 +76,7 @@ def import_(
         raise Refused(
             ErrorKind.NOTHING_TO_COMMIT,
             f"The branch {branch!r} already holds all {counter.objects} objects of the import.",
-            hint="Nothing was changed. Allow empty commits to record the import all the same.",
+            hint="Nothing was changed: all of it stands there already.",
         )
     return counter.outcome(_commit(ctx, state, request, before, after))
 

@@ -69,7 +69,7 @@ def _plan(
         raise Refused(
             ErrorKind.NOTHING_TO_MERGE,
             f"{state.name!r} holds everything of {source!r} already.",
-            hint="Nothing needs to be done.",
+            hint="Nothing needs to be done; uncommitted changes are merged once they are committed.",
         )
     sides = Sides(*(manifest_of(ctx, commit) for commit in (base, theirs, state.commit)))
     origin = {"operation": "merge", "source": source, "sourceCommit": theirs}

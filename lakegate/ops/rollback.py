@@ -123,7 +123,7 @@ class _Plan:
                 raise NotFound(
                     ErrorKind.TABLE_NOT_FOUND,
                     f"There is no table {table!r} at {self._request.to!r}.",
-                    hint="Choose a commit that holds it; `lakegate log --prefix` lists the commits that changed it.",
+                    hint="Choose a commit that holds it; `lakegate log --path` lists the commits that changed it.",
                 )
         for path in self._request.paths:
             roots = (self.head.objects_root, self._wanted.objects_root)

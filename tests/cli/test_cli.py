@@ -104,7 +104,9 @@ def test_files_go_in_and_come_out(lakegate: Any, tmp_path: Path) -> None:
     lakegate("rm", "sales/main/copy.bin")
     lakegate("branch", "reset", "sales/main")
     assert len(lakegate("ls", "-r", "sales/main/").splitlines()) == 2
-    assert lakegate.json("rm", "-r", "sales/main/raw/") == {"objects": 1}
+    lakegate("put", "f.bin", "sales/main/rawer", "--new")
+    assert lakegate.json("rm", "-r", "sales/main/raw") == {"objects": 1}
+    lakegate("get", "sales/main/rawer", "h.bin")
 
 
 def test_imports_and_exports_with_paths_as_the_shell_has_them(lakegate: Any, tmp_path: Path) -> None:

@@ -61,6 +61,12 @@ def test_upgrade_pins_what_the_ref_names_now_and_gives_the_old_hold_back(pinned:
     shell("pin", "--upgrade", "none", status=1)
 
 
+def test_a_pin_file_that_cannot_be_written_is_named(pinned: tuple[Any, str]) -> None:
+    shell, _ = pinned
+    shell("pin", "sales/main", "--file", "nowhere/x.lock", status=1)
+    assert "nowhere/x.lock can't be written: No such file or directory." in shell.errors
+
+
 def test_each_pin_file_has_a_hold_of_its_own(pinned: tuple[Any, str], tmp_path: Path) -> None:
     shell, first = pinned
     shell("pin", "sales/main", "--name", "train", "--file", "other.lock")

@@ -130,16 +130,17 @@ def cp(context: typer.Context, source: ObjectPath, to: ObjectPath) -> None:
         say(f"Copied to {branch}/{destination} (uncommitted).")
 
 
-@app.command("rm", help="Delete an object on a branch (uncommitted); with -r all objects below a prefix.")
+@app.command("rm", help="Delete an object on a branch (uncommitted); with -r all objects below a folder.")
 def rm(
     context: typer.Context,
     what: ObjectPath,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="All objects whose path starts with it")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="All objects below this folder")] = False,
 ) -> None:
     repository, branch, path = session(context).path(what)
     count = 1
     if recursive:
         count = 0
+        path = f"{path.rstrip('/')}/" if path else path
         while items := repository.list(branch, ListRequest(path, amount=MAX_PAGE)).items:
             failures = repository.delete_many(branch, [item.path for item in items])
             if failures:
@@ -150,7 +151,7 @@ def rm(
     if session(context).json:
         show_json({"objects": count})
     elif recursive:
-        say(f"Deleted {count} objects below {branch}/{path} (uncommitted).")
+        say(f"Deleted {count} objects below {branch}/{path.rstrip('/')} (uncommitted).")
     else:
         say(f"Deleted {branch}/{path} (uncommitted).")
 

@@ -95,8 +95,9 @@ def _play(place: Path, keep: bool, port: int) -> dict[str, Any]:
     key = place / "env.sh"
     key.touch(mode=0o600)
     values = {"URL": server.url, "ACCESS_KEY_ID": server.access_key_id, "SECRET_ACCESS_KEY": server.secret}
-    key.write_text("".join(f"export LAKEGATE_{name}={shlex.quote(value)}\n" for name, value in values.items()))
-    say(f"The lake runs. API documentation: {server.url}/docs (user and password: {key})")
+    path = f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"\n'
+    key.write_text(path + "".join(f"export LAKEGATE_{name}={shlex.quote(value)}\n" for name, value in values.items()))
+    say(f"The lake runs. API documentation: {server.url}/docs (access key: {key})")
     say(f"Go on:     cd {shlex.quote(str(place))} && . ./env.sh && lakegate log {REPOSITORY}/main")
     say(f"Stop it:   kill {server.process.pid}")
     say(f"Delete it: rm -r {shlex.quote(str(place))}")
