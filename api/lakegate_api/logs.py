@@ -32,4 +32,6 @@ def set_up(level: str, as_json: bool) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # Its "Uvicorn running on" and the like say again what the command has said.
+    # What it says of every plug-in and migration of a first start is for those who write migrations.
+    logging.getLogger("alembic").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, root.level))

@@ -126,10 +126,12 @@ def _statistics(engine: Engine, frame: Frame, side: int) -> _Found:
         of = f"{engine_name(i)}_{side}"
         kind = arrow_type(column.type)
         ordered = _is_ordered(column.type)
+        nulls = values[f"nulls_{of}"][0].as_py()
         columns.append(
             ColumnStatistics(
-                nulls=values[f"nulls_{of}"][0].as_py(),
-                distinct=values[f"distinct_{of}"][0].as_py(),
+                nulls=nulls,
+                # The estimate may be some percent too high: there can't be more values than rows that have one.
+                distinct=min(values[f"distinct_{of}"][0].as_py(), values[f"rows{side}"][0].as_py() - nulls),
                 min=_shown(values[f"min_{of}"], kind) if ordered else None,
                 max=_shown(values[f"max_{of}"], kind) if ordered else None,
                 mean=values[f"mean_{of}"][0].as_py() if _is_number(column.type) else None,

@@ -79,7 +79,7 @@ _ISOLATED = frozenset({ConflictKind.CONCURRENT_APPEND, ConflictKind.CONCURRENT_D
 def replay_conflict(three: Three, clash: Clash) -> Conflict:
     """The source's transactions on a Delta table don't go onto the destination's."""
     path = three.destination.version.path
-    hint = _take_hint(path)
+    hint = f"{_take_hint(path)} Or merge its rows: --take rows:{path} --key COLUMN."
     if clash.kind in _ISOLATED:
         hint += " With --isolation snapshot only files that both sides removed or rewrote are a conflict."
     return Conflict(

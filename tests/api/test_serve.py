@@ -91,6 +91,8 @@ def test_the_first_start_makes_the_admin_and_shows_a_random_key_once(tmp_path: P
         assert httpx.get(f"{first.api}/user", auth=key).json()["user"]["id"] == "admin"
         assert httpx.get(f"{first.api}/healthcheck").status_code == 204
         assert first.stop() == 0
+        assert first.process.stderr is not None
+        assert "alembic" not in first.process.stderr.read()
     with served(home, {}) as second:
         assert second.started["access_key_id"] is None
         assert httpx.get(f"{second.api}/user", auth=key).status_code == 200

@@ -58,6 +58,17 @@ def test_a_bad_ingestion_is_seen_at_a_glance(repo: EmbeddedRepository) -> None:
     assert columns["old"].type == "boolean"
 
 
+def test_there_are_never_more_values_than_rows(repo: EmbeddedRepository) -> None:
+    left = put(repo, "t/a.parquet", pa.table({"id": [*range(8), None]}))
+    right = put(repo, "t/b.parquet", pa.table({"id": range(10, 2000)}))
+    (column,) = repo.table_profile(left, right, "t").columns
+    assert column.left is not None
+    assert column.right is not None
+    assert (column.left.nulls, column.right.nulls) == (1, 1)
+    assert column.left.distinct <= 8
+    assert 1800 <= column.right.distinct <= 1998
+
+
 def test_a_table_that_one_side_lacks(repo: EmbeddedRepository) -> None:
     empty = repo.commit_of("main").id
     full = put(repo, "t/a.parquet", pa.table({"id": pa.array([], pa.int64())}))
