@@ -9,6 +9,7 @@ from lakegate.ids import CommitId
 from lakegate.model import ApplyRequest, Commit, Isolation
 from lakegate.ops.clean import sealed_clean
 from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
+from lakegate.ops.conflicts import counted
 from lakegate.ops.table_merge import Sides
 from lakegate.ops.table_replay import Replaying, held_since
 from lakegate.ops.threeway import Settlement, plan_three_way
@@ -38,7 +39,7 @@ def _apply(ctx: RepositoryContext, branch: str, request: ApplyRequest, verb: str
         plan = plan_three_way(ctx, sides, Settlement(replaying=_replaying(ctx, applied, state.commit, verb)))
         if plan.root is None:
             raise MergeConflict(
-                f"The {verb} of {applied.id[:12]} on {branch!r} meets {len(plan.conflicts)} conflicts.",
+                f"The {verb} of {applied.id[:12]} on {branch!r} meets {counted(plan.conflicts)}.",
                 plan.conflicts,
                 hint="Nothing was changed. What it changed was changed again since: roll back paths instead.",
             )

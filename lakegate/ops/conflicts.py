@@ -97,6 +97,11 @@ def replay_conflict(three: Three, clash: Clash) -> Conflict:
     )
 
 
+def counted(conflicts: Sequence[Conflict]) -> str:
+    """Says how many conflicts there are."""
+    return "1 conflict" if len(conflicts) == 1 else f"{len(conflicts)} conflicts"
+
+
 def _told(table: TableVersion, transactions: Sequence[Transaction]) -> Side:
     known = [transaction for transaction in transactions if transaction.version is not None][:_MOST_OPERATIONS]
     return Side(

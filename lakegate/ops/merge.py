@@ -11,6 +11,7 @@ from lakegate.metastore.protocol import BranchState
 from lakegate.model import Commit, MergeOutcome, MergeRequest
 from lakegate.ops.clean import require_clean, sealed_clean
 from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
+from lakegate.ops.conflicts import counted
 from lakegate.ops.diff import base_of
 from lakegate.ops.table_merge import Sides
 from lakegate.ops.table_replay import Replaying, held_since
@@ -31,7 +32,7 @@ def merge(ctx: RepositoryContext, source: str, destination: str, request: MergeR
             return _outcome(None, theirs, state, base, plan)
         if plan.root is None:
             raise MergeConflict(
-                f"{source!r} can't be merged into {destination!r}: {len(plan.conflicts)} conflicts.",
+                f"{source!r} can't be merged into {destination!r}: {counted(plan.conflicts)}.",
                 plan.conflicts,
                 hint="Nothing was changed. Settle each with --take, or all with --strategy.",
             )

@@ -65,8 +65,8 @@ def test_there_are_never_more_values_than_rows(repo: EmbeddedRepository) -> None
     assert column.left is not None
     assert column.right is not None
     assert (column.left.nulls, column.right.nulls) == (1, 1)
-    assert column.left.distinct <= 8
-    assert 1800 <= column.right.distinct <= 1998
+    assert (column.left.distinct or 0) in range(1, 9)
+    assert (column.right.distinct or 0) in range(1800, 1999)
 
 
 def test_a_table_that_one_side_lacks(repo: EmbeddedRepository) -> None:
