@@ -11,8 +11,8 @@ class CloseUnread:
     """Where an answer begins before the whole body was taken, reads the rest of it, or adds `Connection: close`.
 
     The rest would else be taken for the next request of a client that keeps its connection. A client that waits for
-    `100 Continue` (botocore does) sends no body after a refusal, so its connection ends. Others go on sending, and would
-    see a broken connection instead of the answer: up to 8 MiB of theirs are read and dropped first.
+    `100 Continue` (botocore does) sends no body after a refusal, so its connection ends. Others go on sending,
+    and would see a broken connection instead of the answer: up to 8 MiB of theirs are read and dropped first.
     """
 
     def __init__(self, app: ASGIApp) -> None:
