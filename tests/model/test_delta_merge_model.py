@@ -100,21 +100,13 @@ class DeltaBranches(RuleBasedStateMachine):
     def delete(self, data: st.DataObject) -> None:
         branch, row = self._pick_row(data)
         if row is not None:
-            rows = self._at(branch)
-            kept = {key: value for key, value in rows.items() if key != row}
-            ops.opened(self._mirror(branch, row[0]).folder).delete(f"p = {rows[row][0]} and id = {row[1]}")
-            self._committed(branch, row[0], "delete", kept)
+            self._delete(branch, row)
 
     @rule(data=st.data())
     def update(self, data: st.DataObject) -> None:
         branch, row = self._pick_row(data)
         if row is not None:
-            rows = self._at(branch)
-            p, x = rows[row][0], self._new_value()
-            ops.opened(self._mirror(branch, row[0]).folder).update(
-                {"x": str(x)}, predicate=f"p = {p} and id = {row[1]}"
-            )
-            self._committed(branch, row[0], "update", {**rows, row: (p, x)})
+            self._update(branch, row)
 
     @rule(data=st.data(), p=PARTITIONS)
     def upsert(self, data: st.DataObject, p: int) -> None:
@@ -162,8 +154,25 @@ class DeltaBranches(RuleBasedStateMachine):
     @rule(data=st.data(), isolation=st.sampled_from(Isolation))
     def merge(self, data: st.DataObject, isolation: Isolation) -> None:
         source, destination = self._pick(data), self._pick(data)
-        if source == destination:
-            return
+        if source != destination:
+            self._merge(data, source, destination, isolation)
+
+    @precondition(lambda self: len(self._branches) > 1)
+    @rule(data=st.data(), isolation=st.sampled_from(Isolation), gone=st.booleans())
+    def collide(self, data: st.DataObject, isolation: Isolation, gone: bool) -> None:
+        """Both sides of a merge change one row, which is a conflict by Delta's rules; or one side deletes it."""
+        source, destination = self._pick(data), self._pick(data)
+        both = sorted(self._at(source).keys() & self._at(destination).keys())
+        if source != destination and both:
+            row = data.draw(st.sampled_from(both))
+            self._update(source, row)
+            if gone:
+                self._delete(destination, row)
+            else:
+                self._update(destination, row)
+            self._merge(data, source, destination, isolation)
+
+    def _merge(self, data: st.DataObject, source: str, destination: str, isolation: Isolation) -> None:
         heads = [self._repo.branch(name).commit for name in (source, destination)]
         base = self._repo.merge_base(source, destination)
         assert base is not None
@@ -286,6 +295,18 @@ class DeltaBranches(RuleBasedStateMachine):
         branch = self._pick(data)
         keys = sorted(self._at(branch))
         return branch, data.draw(st.sampled_from(keys)) if keys else None
+
+    def _delete(self, branch: str, row: Key) -> None:
+        rows = self._at(branch)
+        kept = {key: value for key, value in rows.items() if key != row}
+        ops.opened(self._mirror(branch, row[0]).folder).delete(f"p = {rows[row][0]} and id = {row[1]}")
+        self._committed(branch, row[0], "delete", kept)
+
+    def _update(self, branch: str, row: Key) -> None:
+        rows = self._at(branch)
+        p, x = rows[row][0], self._new_value()
+        ops.opened(self._mirror(branch, row[0]).folder).update({"x": str(x)}, predicate=f"p = {p} and id = {row[1]}")
+        self._committed(branch, row[0], "update", {**rows, row: (p, x)})
 
     def _append(self, branch: str, path: str, rows: ops.Rows) -> None:
         before = self._rows.get(self._repo.branch(branch).commit, {})
