@@ -5,23 +5,9 @@ from __future__ import annotations
 from lakegate.errors import ErrorKind, Refused
 from lakegate.model import TableVersion
 from lakegate.tables.conform import Matching
+from lakegate.tables.delta.protocol import READER_FEATURES, READER_TABLE_FEATURES
 
 _MAPPING_MODE = "delta.columnMapping.mode"
-_HIGHEST_READER = 3
-# Reader features whose meaning for live rows is honoured here, or that have none.
-READ_FEATURES = frozenset(
-    {
-        "columnMapping",
-        "deletionVectors",
-        "timestampNtz",
-        "typeWidening",
-        "typeWidening-preview",
-        "v2Checkpoint",
-        "vacuumProtocolCheck",
-        "variantType",
-        "variantType-preview",
-    }
-)
 
 
 def require_readable(table: TableVersion) -> None:
@@ -29,9 +15,9 @@ def require_readable(table: TableVersion) -> None:
     protocol = table.protocol
     if protocol is None:
         return
-    if protocol.min_reader > _HIGHEST_READER:
-        raise _unknown(table, f"the reader version {protocol.min_reader} (known: up to {_HIGHEST_READER})")
-    unknown = sorted(set(protocol.reader_features) - READ_FEATURES)
+    if protocol.min_reader > READER_TABLE_FEATURES:
+        raise _unknown(table, f"the reader version {protocol.min_reader} (known: up to {READER_TABLE_FEATURES})")
+    unknown = sorted(set(protocol.reader_features) - READER_FEATURES)
     if unknown:
         raise _unknown(table, "the feature" + ("s " if len(unknown) > 1 else " ") + ", ".join(unknown))
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from lakegate.model import Protocol
 from lakegate.tables.delta.actions import Action
-from lakegate.tables.delta.protocol import READER_TABLE_FEATURES, WRITER_TABLE_FEATURES
+from lakegate.tables.delta.protocol import READER_FEATURES, READER_TABLE_FEATURES, writer_features
+from lakegate.tables.delta.upgrade import IDENTITY_START
 
 # Properties that ask for a feature when they are true. Of several features, one is enough.
 _SWITCHES = {
@@ -29,33 +30,11 @@ _SWITCHES = {
 _FIELD_DETAILS = {
     "CURRENT_DEFAULT": ("allowColumnDefaults",),
     "delta.generationExpression": ("generatedColumns",),
-    "delta.identity.start": ("identityColumns",),
+    IDENTITY_START: ("identityColumns",),
     "delta.invariants": ("invariants",),
     "delta.typeChanges": ("typeWidening", "typeWidening-preview"),
 }
 _TYPES = {"timestamp_ntz": ("timestampNtz",), "variant": ("variantType", "variantType-preview")}
-# The protocol versions, of readers and writers, that stand for a feature without its name.
-_BY_NUMBER = {
-    "appendOnly": (1, 2),
-    "invariants": (1, 2),
-    "checkConstraints": (1, 3),
-    "changeDataFeed": (1, 4),
-    "generatedColumns": (1, 4),
-    "columnMapping": (2, 5),
-    "identityColumns": (1, 6),
-}
-_OF_READERS = frozenset(
-    {
-        "columnMapping",
-        "deletionVectors",
-        "timestampNtz",
-        "typeWidening",
-        "typeWidening-preview",
-        "v2Checkpoint",
-        "variantType",
-        "variantType-preview",
-    }
-)
 
 
 def missing_features(protocol: Protocol, metadata: Action) -> set[str]:
@@ -64,16 +43,13 @@ def missing_features(protocol: Protocol, metadata: Action) -> set[str]:
 
 
 def _supports(protocol: Protocol, feature: str) -> bool:
-    reader, writer = _BY_NUMBER.get(feature, (READER_TABLE_FEATURES, WRITER_TABLE_FEATURES))
-    if protocol.min_writer >= WRITER_TABLE_FEATURES:
-        written = feature in protocol.writer_features
-    else:
-        written = protocol.min_writer >= writer
-    if feature not in _OF_READERS:
-        return written
+    if feature not in writer_features(protocol):
+        return False
+    if feature not in READER_FEATURES:
+        return True
     if protocol.min_reader >= READER_TABLE_FEATURES:
-        return written and feature in protocol.reader_features
-    return written and protocol.min_reader >= reader
+        return feature in protocol.reader_features
+    return feature == "columnMapping" and protocol.min_reader >= 2
 
 
 def _needed(metadata: Action) -> Iterator[tuple[str, ...]]:

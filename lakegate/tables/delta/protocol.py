@@ -10,6 +10,30 @@ from lakegate.tables.delta.faults import feature_unknown, log_invalid
 READER_TABLE_FEATURES = 3
 WRITER_TABLE_FEATURES = 7
 
+# Reader features whose meaning for live rows is honoured here, or that have none. Each is one of writers too.
+READER_FEATURES = frozenset(
+    {
+        "columnMapping",
+        "deletionVectors",
+        "timestampNtz",
+        "typeWidening",
+        "typeWidening-preview",
+        "v2Checkpoint",
+        "vacuumProtocolCheck",
+        "variantType",
+        "variantType-preview",
+    }
+)
+
+# What the numbers of old protocols stand for (Delta protocol, Requirements for Writers and Readers).
+_LEGACY_WRITER = (
+    (2, ("appendOnly", "invariants")),
+    (3, ("checkConstraints",)),
+    (4, ("changeDataFeed", "generatedColumns")),
+    (5, ("columnMapping",)),
+    (6, ("identityColumns",)),
+)
+
 # Where the newest commits may not lie in the log at all, but with a catalog (Delta protocol, Catalog-managed tables).
 _LOG_IS_ELSEWHERE = frozenset({"catalogManaged", "catalogOwned-preview"})
 
@@ -54,6 +78,15 @@ def check_protocol(table: str, protocol: Protocol | None, version: int | None = 
             hint="Turn catalog management off for the table before it is kept here.",
         )
     return protocol
+
+
+def writer_features(protocol: Protocol, *, legacy: bool = True) -> set[str]:
+    """The features that writers must support: those named, or (`legacy`) what an old protocol's number implies."""
+    if protocol.min_writer >= WRITER_TABLE_FEATURES:
+        return set(protocol.writer_features)
+    if not legacy:
+        return set()
+    return {name for version, names in _LEGACY_WRITER if version <= protocol.min_writer for name in names}
 
 
 def is_enabled(protocol: Protocol, feature: str, configuration: Mapping[str, str] | None = None, key: str = "") -> bool:

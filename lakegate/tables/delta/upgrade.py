@@ -8,7 +8,12 @@ from typing import Any
 
 from lakegate.model import Protocol
 from lakegate.tables.delta.actions import Action
-from lakegate.tables.delta.protocol import READER_TABLE_FEATURES, WRITER_TABLE_FEATURES, is_enabled
+from lakegate.tables.delta.protocol import (
+    READER_TABLE_FEATURES,
+    WRITER_TABLE_FEATURES,
+    is_enabled,
+    writer_features,
+)
 
 ICT_FEATURE = "inCommitTimestamp"
 ICT_ENABLED = "delta.enableInCommitTimestamps"
@@ -50,15 +55,6 @@ RESTORABLE_FEATURES = frozenset(
     }
 )
 
-# What the numbers of old protocols stand for (Delta protocol, Requirements for Writers and Readers).
-_LEGACY_WRITER = (
-    (2, ("appendOnly", "invariants")),
-    (3, ("checkConstraints",)),
-    (4, ("changeDataFeed", "generatedColumns")),
-    (5, ("columnMapping",)),
-    (6, ("identityColumns",)),
-)
-
 
 def united(current: Protocol, target: Protocol, *, same_table: bool) -> Protocol:
     """The least protocol under which both states are right: features are never taken away (Delta protocol, Supported
@@ -69,7 +65,7 @@ def united(current: Protocol, target: Protocol, *, same_table: bool) -> Protocol
     if writer < WRITER_TABLE_FEATURES:
         return Protocol(reader, writer)
     by_name = current.min_writer >= WRITER_TABLE_FEATURES
-    writers = _writer_features(current) | _writer_features(target, legacy=not (same_table and by_name))
+    writers = writer_features(current) | writer_features(target, legacy=not (same_table and by_name))
     readers: set[str] = set()
     if reader >= READER_TABLE_FEATURES:
         readers = {*current.reader_features, *target.reader_features}
@@ -121,14 +117,6 @@ def turn_on_timestamps(metadata: Mapping[str, Any], version: int, timestamp: int
         ICT_TIMESTAMP: str(timestamp),
     }
     return {**metadata, "configuration": configuration}
-
-
-def _writer_features(protocol: Protocol, *, legacy: bool = True) -> set[str]:
-    if protocol.min_writer >= WRITER_TABLE_FEATURES:
-        return set(protocol.writer_features)
-    if not legacy:
-        return set()
-    return {name for version, names in _LEGACY_WRITER if version <= protocol.min_writer for name in names}
 
 
 def _with_identity_marks(current: str, target: str) -> str:
