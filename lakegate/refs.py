@@ -174,11 +174,16 @@ def _write_missing(ctx: RepositoryContext, name: str | None, until: int) -> None
     out are taken in the journal: these moves are renumbered, to come after all that is there.
     """
     after = 0
-    while moves := ctx.meta.unjournaled_moves(ctx.info.id, name, until, after, _HEALED):
+    while True:
+        moves = ctx.meta.unjournaled_moves(ctx.info.id, name, until, after, _HEALED)
         taken = next((move for move in moves if not _write_record(ctx, move)), None)
         if taken is not None:
             ctx.meta.renumber_moves(ctx.info.id, taken, _newest_record(ctx, taken))
-        after = 0 if taken is not None else moves[-1].row
+            after = 0
+        elif len(moves) < _HEALED:
+            return
+        else:
+            after = moves[-1].row
 
 
 def _write_record(ctx: RepositoryContext, move: RefMove) -> bool:

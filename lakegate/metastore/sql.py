@@ -56,15 +56,13 @@ class SqlMetaStore(RefRows, StagingRows):
 
     @writes
     def add_hold(self, tx: Connection, repo: RepositoryId, hold: Hold) -> Hold:
-        here = (holds.c.repository == repo, holds.c.name == hold.name, holds.c.commit_id == hold.commit)
         values = {"id": hold.id, "commit_id": hold.commit, "name": hold.name, "created": hold.created}
-        # Where the hold is there, it is locked and left as it is: a rival can't remove it before it is read.
+        # Where the hold is there, it is written as it is, so that it is returned.
         insert = self.db.insert(holds).values(repository=repo, **values)
         kept = insert.on_conflict_do_update(
             index_elements=["repository", "name", "commit_id"], set_={"name": insert.excluded.name}
         )
-        tx.execute(kept)
-        row = tx.execute(select(holds).where(*here)).one()
+        row = tx.execute(kept.returning(holds)).one()
         return Hold(HoldId(row.id), hold.repository, hold.commit, row.name, row.created)
 
     def list_holds(self, repo: RepositoryId) -> list[Hold]:
