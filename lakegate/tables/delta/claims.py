@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
@@ -82,7 +83,7 @@ class _Told:
     schema: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Checker:
     ctx: RepositoryContext
     snapshot: Snapshot
@@ -124,7 +125,7 @@ class _Checker:
             for name, value in (("numFiles", self.now.files), ("tableSizeBytes", self.now.bytes)):
                 if name in found and found[name] != value:
                     raise self._foreign(entry.path, version, f"says {name} {found[name]}, and the log {value}")
-        if self._same_definition_since(version):
+        if version >= self._defined_from:
             self._check_definition(entry.path, version, found.get("metadata"), found.get("protocol"))
 
     def last_checkpoint(self, entry: Entry | None) -> None:
@@ -169,15 +170,17 @@ class _Checker:
                 told.schema = str(actions.metadata["schemaString"])
         return told
 
-    def _same_definition_since(self, version: int) -> bool:
-        for number in range(version + 1, (self.now.version or 0) + 1):
+    @cached_property
+    def _defined_from(self) -> int:
+        """The first version with the newest one's definition, as far as the log's commits tell."""
+        for number in range(self.now.version or 0, 0, -1):
             entry = self.snapshot.get(commit_path(self.now.path, number))
             if entry is None:
-                return False
+                return number
             actions = read_commit(self.ctx, self.now.path, number, entry)
             if actions.metadata is not None or actions.protocol is not None:
-                return False
-        return True
+                return number
+        return 0
 
     def _foreign(self, path: str, version: int, why: str) -> Refused:
         return log_invalid(
