@@ -69,6 +69,14 @@ class Entry:
     metadata: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def same_bytes(self, other: Entry) -> bool:
+        """Tells whether both name the same bytes: by address, by digest, or by size and ETag where one is unknown."""
+        if self.address == other.address:
+            return True
+        if self.digest is not None and other.digest is not None:
+            return self.digest == other.digest
+        return self.size == other.size and self.etag == other.etag
+
     def same_content(self, other: Entry) -> bool:
         """Tells whether a reader could see no difference: same bytes by digest (by ETag where one is unknown), same
         content type, user metadata and kept headers. Address and modification time do not count."""

@@ -86,7 +86,7 @@ def _check_files(ctx: RepositoryContext, heads: Heads, commit: LogCommit) -> Non
                 hint="Choose a commit that holds the file: it was deleted there before the commit was made.",
                 details={"table": commit.table, "path": path},
             )
-        if now is not None and then is not None and not _same_bytes(now, then):
+        if now is not None and then is not None and not now.same_bytes(then):
             raise Refused(
                 ErrorKind.DELTA_FILE_CHANGED,
                 f"The table {commit.table!r} can't get the content of version {heads.target.version} back: by now, "
@@ -107,7 +107,7 @@ def _files(ctx: RepositoryContext, heads: Heads) -> Iterator[Change]:
             continue
         if now is None:
             yield change.path, then
-        elif not _same_bytes(now, then):
+        elif not now.same_bytes(then):
             name = change.path[len(prefix) :]
             if name.endswith(".bin") and vectors is None:
                 vectors = _vectors(ctx, heads.target)
@@ -119,14 +119,6 @@ def _vectors(ctx: RepositoryContext, table: TableVersion) -> set[str]:
     live = tree.iterate(ctx.manifests.nodes, FILES, table.state)
     found = {vector_file(parse_descriptor(file.deletion_vector)) for file in live if file.deletion_vector}
     return {path for path in found if path is not None}
-
-
-def _same_bytes(left: Entry, right: Entry) -> bool:
-    if left.address == right.address:
-        return True
-    if left.digest is not None and right.digest is not None:
-        return left.digest == right.digest
-    return left.size == right.size and left.etag == right.etag
 
 
 def _path(change: Change) -> str:

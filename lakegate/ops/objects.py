@@ -206,7 +206,7 @@ def stage_put(
 
     def decide(state: BranchState, present: Entry | None) -> Entry:
         if logged:
-            if present is not None and _same_bytes(present, entry):
+            if present is not None and present.same_bytes(entry):
                 return present
             from lakegate.tables.delta.guard import check_log_write
 
@@ -258,12 +258,6 @@ def _is_log_commit(path: str) -> bool:
     stem = name.removesuffix(".json")
     is_log = folder == "_delta_log" or folder.endswith("/_delta_log")
     return is_log and stem != name and len(stem) == 20 and stem.isascii() and stem.isdecimal()
-
-
-def _same_bytes(left: Entry, right: Entry) -> bool:
-    if left.digest is not None and right.digest is not None:
-        return left.digest == right.digest
-    return left.address == right.address or (left.size == right.size and left.etag == right.etag)
 
 
 def _condition(path: str, why: str) -> PreconditionFailed:

@@ -94,9 +94,9 @@ def replay_table(ctx: RepositoryContext, three: Three, how: Replaying, *, dry_ru
     coming: dict[str, Entry] = {}
     disputed: list[tuple[Entry | None, Entry, Entry | None]] = []
     for base, source, destination in _new_files(ctx, three, how.owner):
-        if destination is None or _same_bytes(destination, base):
+        if destination is None or (base is not None and destination.same_bytes(base)):
             coming[source.path] = source
-        elif not _same_bytes(destination, source):
+        elif not destination.same_bytes(source):
             disputed.append((base, source, destination))
     stored.bring_needed(plan, coming)
     made = _made(ctx, table_prefix(three.destination.version.path), plan, dry_run=dry_run)
@@ -155,7 +155,7 @@ class _Stored:
                     coming[path] = found
                 elif relative in plan.live:
                     raise missing_file(self._table, relative)
-            elif present is not None and theirs is not None and not _same_bytes(present, theirs):
+            elif present is not None and theirs is not None and not present.same_bytes(theirs):
                 raise Refused(
                     ErrorKind.DELTA_FILE_CHANGED,
                     f"Both sides of the table {self._table!r} wrote a file {path!r}, with different content.",
@@ -192,16 +192,6 @@ class _Stored:
     def _rows(self, side: TableAt, files: Sequence[FileEntry], columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
         view = Snapshot(self._ctx, _NO_COMMIT, side.root)
         yield from batches(self._ctx, view, side.version, ReadRequest(columns, files))
-
-
-def _same_bytes(left: Entry | None, right: Entry | None) -> bool:
-    if left is None or right is None:
-        return left is right
-    if left.address == right.address:
-        return True
-    if left.digest is not None and right.digest is not None:
-        return left.digest == right.digest
-    return left.size == right.size and left.etag == right.etag
 
 
 def _path(change: Change) -> str:
