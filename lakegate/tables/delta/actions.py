@@ -52,6 +52,12 @@ class LogActions:
         stamp = (self.info or {}).get("inCommitTimestamp")
         return stamp if isinstance(stamp, int) else None
 
+    @property
+    def table_id(self) -> str | None:
+        """The table's id, where the commit says it."""
+        found = None if self.metadata is None else self.metadata.get("id")
+        return found if isinstance(found, str) else None
+
 
 def parse_commit(version: int, body: bytes) -> LogActions:
     """Parses a log commit: newline-delimited JSON, one action a line. Unknown actions and fields are passed over

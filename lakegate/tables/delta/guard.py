@@ -79,8 +79,8 @@ def _check(
     if view.get(commit_path(table, version)) is not None:
         raise version_taken(table, version, "there is one, and a published version is never rewritten")
     actions = read_commit(ctx, table, version, written)
-    rewrites = _rewrites(ctx, state, written, named)
     with staged_log(ctx, state, view, table) as log:
+        rewrites = _rewrites(ctx, state, written, named, log.identity(actions))
         if version <= log.version:
             if conditional or log.committed or rewrites:
                 raise version_taken(table, version, f"the newest version is {log.version}")
@@ -94,7 +94,7 @@ def _check(
                 "was deleted since",
                 version=version,
                 hint="Put the same bytes back, or reset the path. To begin the table anew, delete its whole folder and "
-                "commit that first.",
+                "write one with an id of its own, or commit the deletion first.",
             )
         if version > log.version + 1:
             if conditional and log.version >= 0:
@@ -110,11 +110,15 @@ def _check(
             _check_following(ctx, log, actions, following)
 
 
-def _rewrites(ctx: RepositoryContext, state: BranchState, written: Entry, named: tuple[str, int]) -> bool:
-    """Tells whether the branch's commit holds, or held, the version with other bytes: a deletion that is staged makes
-    no room for another one, for clients keep what they read."""
+def _rewrites(
+    ctx: RepositoryContext, state: BranchState, written: Entry, named: tuple[str, int], table_id: str | None
+) -> bool:
+    """Tells whether the branch's commit holds, or held, the version of this table with other bytes: a deletion that is
+    staged makes no room for another one, for clients keep what they read. A table with another id is another table."""
     committed = committed_table(ctx, state, named[0])
     if committed is None or committed.version is None or named[1] > committed.version:
+        return False
+    if None not in (committed.table_id, table_id) and committed.table_id != table_id:
         return False
     published = Snapshot.at(ctx, state.commit).get(written.path)
     if published is None or published.size != written.size:

@@ -44,6 +44,7 @@ class StagedLog:
     committed  whether the branch's commit holds the table
     anchor     path and physical address of the last log file that all this comes from
     overlay    by path, what became of files since `base`; None: not live. Entries tell path and deletion vector only
+    table_id   of the newest metadata since `base`
     waiting    commits after `version` that wait for their predecessor, or follow it and are not applied yet
     """
 
@@ -54,6 +55,7 @@ class StagedLog:
     committed: bool = False
     anchor: tuple[str, str] = ("", "")
     overlay: dict[str, FileEntry | None] = field(default_factory=dict)
+    table_id: str | None = None
     waiting: dict[int, Entry] = field(default_factory=dict)
 
     def live(self, path: str) -> FileEntry | None:
@@ -70,7 +72,14 @@ class StagedLog:
         for path, group in groupby(files, key=_path):
             after = transition(self.live(path), group)
             self.overlay[path] = None if after is None else replace(after, partition={}, action=None)
+        self.table_id = actions.table_id or self.table_id
         self.version = actions.version
+
+    def identity(self, first: LogActions) -> str | None:
+        """The id of the table; where it has no version yet, that of the one that `first` begins."""
+        if self.version < 0:
+            return first.table_id
+        return self.table_id or (None if self.base is None else self.base.table_id)
 
     def following(self, version: int) -> list[tuple[int, Entry]]:
         """The waiting commits from `version` on, up to the next gap."""
