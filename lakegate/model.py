@@ -25,6 +25,7 @@ from lakegate.ids import (
     UploadId,
 )
 
+DEFAULT_CONTENT_TYPE = "application/octet-stream"
 MAX_PAGE = 1000
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ class Entry:
     etag: str
     mtime: int
     digest: str | None = None
-    content_type: str = "application/octet-stream"
+    content_type: str = DEFAULT_CONTENT_TYPE
     metadata: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -863,7 +864,7 @@ class Upload:
     branch: BranchName
     path: str
     created: int
-    content_type: str = "application/octet-stream"
+    content_type: str = DEFAULT_CONTENT_TYPE
     metadata: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -889,7 +890,7 @@ class PutRequest:
     sha256          hex, checked
     """
 
-    content_type: str = "application/octet-stream"
+    content_type: str = DEFAULT_CONTENT_TYPE
     metadata: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     if_none_match: bool = False
@@ -912,7 +913,7 @@ class StageRequest:
     size: int
     checksum: str = ""
     mtime: int | None = None
-    content_type: str = "application/octet-stream"
+    content_type: str = DEFAULT_CONTENT_TYPE
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 

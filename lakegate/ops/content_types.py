@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-DEFAULT_TYPE = "application/octet-stream"
+from lakegate.model import DEFAULT_CONTENT_TYPE
+
 # A fixed table: that of the machine (/etc/mime.types) would give the same data another commit id elsewhere.
 _CONTENT_TYPES = {
     "parquet": "application/vnd.apache.parquet",
     "arrow": "application/vnd.apache.arrow.file",
     "arrows": "application/vnd.apache.arrow.stream",
     "avro": "application/avro",
-    "crc": DEFAULT_TYPE,
+    "crc": DEFAULT_CONTENT_TYPE,
     "csv": "text/csv",
     "tsv": "text/tab-separated-values",
     "json": "application/json",
@@ -42,6 +43,8 @@ _CONTENT_TYPES = {
 }
 
 
-def content_type_of(path: str) -> str:
-    """Guesses a content type from a path's extension."""
-    return _CONTENT_TYPES.get(path[path.rfind(".") + 1 :].lower(), DEFAULT_TYPE)
+def content_type_of(path: str, given: str = DEFAULT_CONTENT_TYPE) -> str:
+    """Returns the content type of an object: as given, guessed from its path's extension where none was."""
+    if given != DEFAULT_CONTENT_TYPE:
+        return given
+    return _CONTENT_TYPES.get(path[path.rfind(".") + 1 :].lower(), DEFAULT_CONTENT_TYPE)

@@ -16,8 +16,9 @@ from lakegate.errors import ErrorKind, InvalidInput, NotFound, PreconditionFaile
 from lakegate.ids import BranchName, UploadId, new_id, object_path
 from lakegate.interface import Body
 from lakegate.model import MAX_PAGE, Entry, Page, Part, PutRequest, Upload, page_of
+from lakegate.ops.content_types import content_type_of
 from lakegate.ops.intake import Data, Intake, drop, pieces
-from lakegate.ops.objects import content_type, stage_put
+from lakegate.ops.objects import stage_put
 from lakegate.snapshot import stat
 
 MIN_PART_BYTES = 5 << 20
@@ -33,7 +34,7 @@ def create_upload(ctx: RepositoryContext, branch: str, path: str, request: PutRe
         branch=refs.get_branch(ctx, branch).name,
         path=object_path(path),
         created=ctx.clock(),
-        content_type=content_type(path, request.content_type),
+        content_type=content_type_of(path, request.content_type),
         metadata=dict(request.metadata),
         headers=dict(request.headers),
     )

@@ -12,7 +12,7 @@ from lakegate.ids import BranchName, UploadId, object_path
 from lakegate.interface import Body
 from lakegate.metastore.protocol import BranchState, StagedChange
 from lakegate.model import DeleteFailure, Entry, PutRequest
-from lakegate.ops.content_types import DEFAULT_TYPE, content_type_of
+from lakegate.ops.content_types import content_type_of
 from lakegate.ops.intake import Data, Intake, drop, fresh_address, pieces
 from lakegate.snapshot import object_not_found, stat
 
@@ -96,7 +96,7 @@ class ObjectUpload:
             etag=received.md5,
             mtime=self._ctx.clock(),
             digest=received.digest,
-            content_type=content_type(self._path, request.content_type),
+            content_type=content_type_of(self._path, request.content_type),
             metadata=dict(request.metadata),
             headers=dict(request.headers),
         )
@@ -143,7 +143,7 @@ def copy_entry(ctx: RepositoryContext, branch: str, path: str, source: Entry, re
     if request is not None:
         entry = replace(
             entry,
-            content_type=content_type(path, request.content_type),
+            content_type=content_type_of(path, request.content_type),
             metadata=dict(request.metadata),
             headers=dict(request.headers),
         )
@@ -242,15 +242,8 @@ def store_pieces(ctx: RepositoryContext, path: str, data: Iterable[Data]) -> Ent
         etag=received.md5,
         mtime=ctx.clock(),
         digest=received.digest,
-        content_type=content_type(path, DEFAULT_TYPE),
+        content_type=content_type_of(path),
     )
-
-
-def content_type(path: str, given: str) -> str:
-    """Returns the content type of an object: as given, guessed from its name where none was."""
-    if given != DEFAULT_TYPE:
-        return given
-    return content_type_of(path)
 
 
 def _is_log_commit(path: str) -> bool:

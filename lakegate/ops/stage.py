@@ -9,7 +9,7 @@ from lakegate import refs
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput
 from lakegate.model import Entry, ImportKind, ImportSource, PutRequest, StageRequest
-from lakegate.ops.content_types import DEFAULT_TYPE
+from lakegate.ops.content_types import content_type_of
 from lakegate.ops.import_sources import entries, open_source
 from lakegate.ops.objects import stage_put
 
@@ -28,10 +28,11 @@ def stage(ctx: RepositoryContext, branch: str, path: str, request: StageRequest)
     if _MD5.fullmatch(wanted) and _MD5.fullmatch(found.etag) and wanted != found.etag:
         raise _differs(request, f"has the MD5 {found.etag}, not {wanted}")
     entry = replace(
-        found, metadata=dict(request.metadata), mtime=found.mtime if request.mtime is None else request.mtime
+        found,
+        mtime=found.mtime if request.mtime is None else request.mtime,
+        content_type=content_type_of(source.key, request.content_type),
+        metadata=dict(request.metadata),
     )
-    if request.content_type != DEFAULT_TYPE:
-        entry = replace(entry, content_type=request.content_type)
     return stage_put(ctx, name, entry, PutRequest())
 
 

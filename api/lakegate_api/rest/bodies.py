@@ -18,7 +18,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 
 from lakegate.errors import ErrorKind, InvalidInput
-from lakegate.model import PutRequest
+from lakegate.model import DEFAULT_CONTENT_TYPE, PutRequest
 
 METADATA_PREFIX = "x-lakefs-meta-"
 METADATA_HEADER = "x-lakegate-metadata"
@@ -44,7 +44,7 @@ async def open_upload(request: Request) -> Upload:
     header = request.headers.get("content-type", "")
     kind, options = parse_options_header(header)
     if kind != b"multipart/form-data":
-        return Upload(request.stream(), header or "application/octet-stream")
+        return Upload(request.stream(), header or DEFAULT_CONTENT_TYPE)
     form = _Form(options.get(b"boundary", b""))
     stream = request.stream()
     while not form.found:
@@ -177,7 +177,7 @@ class _Form:
         if not boundary:
             raise _bad_form("names no boundary")
         self.found = False
-        self.content_type = "application/octet-stream"
+        self.content_type = DEFAULT_CONTENT_TYPE
         self._pieces: deque[bytes] = deque()
         self._inside = False
         self._ended = False

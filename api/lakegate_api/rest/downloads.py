@@ -9,7 +9,7 @@ from fastapi import Response
 from starlette.responses import StreamingResponse
 
 from lakegate.interface import ObjectReader
-from lakegate.model import Entry
+from lakegate.model import DEFAULT_CONTENT_TYPE, Entry
 
 _CHUNK_BYTES = 1 << 20
 _REPLAYED = frozenset({"content-encoding", "cache-control", "content-disposition", "content-language", "expires"})
@@ -23,7 +23,7 @@ def entry_headers(entry: Entry, part: tuple[int, int] | None) -> dict[str, str]:
     start, length = part or (0, entry.size)
     headers = {key: _safe(value) for key, value in entry.headers.items() if key in _REPLAYED}
     headers |= {
-        "content-type": _safe(entry.content_type) or "application/octet-stream",
+        "content-type": _safe(entry.content_type) or DEFAULT_CONTENT_TYPE,
         "content-length": str(length),
         "etag": f'"{_safe(entry.etag)}"',
         "last-modified": formatdate(entry.mtime // 1000, usegmt=True),

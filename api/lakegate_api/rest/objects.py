@@ -10,7 +10,7 @@ from lakegate.client.wire.nouns import page_to_json
 from lakegate.client.wire.objects import entry_to_json, listed_to_json
 from lakegate.errors import ErrorKind, InvalidInput, PreconditionFailed
 from lakegate.ids import object_path
-from lakegate.model import DeleteFailure, Entry, PutRequest, StageRequest
+from lakegate.model import DEFAULT_CONTENT_TYPE, DeleteFailure, Entry, PutRequest, StageRequest
 from lakegate_api.errors import ANSWERS
 from lakegate_api.rest.calls import Call, PathListing, errors
 from lakegate_api.rest.downloads import entry_headers, not_modified, stream
@@ -19,8 +19,6 @@ from lakegate_api.rest.ranges import names_etag, parse_range
 
 router = APIRouter(prefix="/repositories/{repository}", tags=["objects"])
 
-DEFAULT_TYPE = "application/octet-stream"
-
 Path = Annotated[str, Query(description="The object's path.")]
 Presign = Annotated[bool, Query(description="Without effect: the server signs no URLs (see /config).")]
 UserMetadata = Annotated[bool, Query(description="Answer the user's own metadata too.")]
@@ -28,7 +26,7 @@ RangeHeader = Annotated[str | None, Header(alias="Range", description="One range
 IfMatch = Annotated[str | None, Header(alias="If-Match")]
 IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
 
-_BYTES: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_BYTES: dict[str, Any] = {DEFAULT_CONTENT_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 _READS: dict[int | str, dict[str, Any]] = {
     200: {"description": "The object's bytes, with its own content type", "content": _BYTES},
     206: {"description": "A range of the object's bytes", "content": _BYTES},
@@ -212,7 +210,7 @@ def stage_object(call: Call, repository: str, branch: str, path: Path, body: mod
         size=body.size_bytes,
         checksum=body.checksum,
         mtime=mtime,
-        content_type=body.content_type or DEFAULT_TYPE,
+        content_type=body.content_type or DEFAULT_CONTENT_TYPE,
         metadata=body.metadata or {},
     )
     opened = call.repository(repository)

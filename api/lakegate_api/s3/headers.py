@@ -8,14 +8,13 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from lakegate.ids import CommitId
-from lakegate.model import Entry
+from lakegate.model import DEFAULT_CONTENT_TYPE, Entry
 from lakegate_api.s3 import checksums
 from lakegate_api.s3.failures import S3Refusal, not_offered
 
 METADATA = "x-amz-meta-"
 COMMIT = "x-lakegate-commit"
 VERSION = "x-amz-version-id"
-DEFAULT_TYPE = "application/octet-stream"
 
 _KEPT = ("content-encoding", "cache-control", "content-disposition", "content-language", "expires")
 _MAX_METADATA_BYTES = 2048
@@ -87,7 +86,7 @@ def metadata_of(headers: Mapping[str, str]) -> dict[str, str]:
 def content_type_of(headers: Mapping[str, str]) -> str:
     """Returns the content type of a write; S3's own default counts as none."""
     given = headers.get("content-type", "")
-    return DEFAULT_TYPE if given in ("", "binary/octet-stream") else _text(given)
+    return DEFAULT_CONTENT_TYPE if given in ("", "binary/octet-stream") else _text(given)
 
 
 def object_headers(entry: Entry, commit: CommitId | None, part: tuple[int, int] | None) -> dict[str, str]:
@@ -98,7 +97,7 @@ def object_headers(entry: Entry, commit: CommitId | None, part: tuple[int, int] 
     """
     start, length = part or (0, entry.size)
     headers = {
-        "content-type": entry.content_type or DEFAULT_TYPE,
+        "content-type": entry.content_type or DEFAULT_CONTENT_TYPE,
         "content-length": str(length),
         "etag": f'"{entry.etag}"',
         "last-modified": http_time(entry.mtime),
