@@ -19,7 +19,7 @@ from lakegate import tree
 from lakegate.errors import ErrorKind, InvalidInput, Refused
 from lakegate.format.kinds import FILES, OBJECTS, TABLES
 from lakegate.ids import ManifestId, NodeId
-from lakegate.model import CommitRequest, Entry, Manifest, TableFormat, TableVersion
+from lakegate.model import CommitRequest, Entry, ListRequest, Manifest, TableFormat, TableVersion
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
 from lakegate.tables import delta_tables, parquet
 from lakegate.tables.detect import detect
@@ -454,4 +454,18 @@ def test_a_table_that_was_replaced_as_a_whole(repo: EmbeddedRepository, tmp_path
     put_folder(repo, "main", tmp_path / "t", "t")
     second = committed(repo)["t"]
     assert (second.version, second.rows) == (0, 7)
+    assert second.table_id != first.table_id
+
+
+def test_a_new_table_in_the_place_of_one_with_more_versions(repo: EmbeddedRepository, tmp_path: Path) -> None:
+    for start in (0, 10, 20):
+        write(tmp_path / "t", start)
+    put_folder(repo, "main", tmp_path / "t", "t")
+    first = committed(repo)["t"]
+    repo.delete_many("main", [item.path for item in repo.list("main", ListRequest("t/")).items])
+    for start in (100, 110):
+        write(tmp_path / "new", start, 7)
+    put_folder(repo, "main", tmp_path / "new", "t")
+    second = committed(repo)["t"]
+    assert (first.version, second.version, second.rows) == (2, 1, 14)
     assert second.table_id != first.table_id
