@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lakegate.config import CONFIG_FILE, LakeSettings, lake_settings, parse_file
 from lakegate.context import RepositoryContext
-from lakegate.errors import AlreadyExists, ErrorKind, NotFound, Unavailable
+from lakegate.errors import ErrorKind, NotFound, Unavailable
 from lakegate.ids import (
     BranchName,
     CommitId,
@@ -185,14 +185,6 @@ class EmbeddedLake:
     ) -> RepositoryInfo:
         checked = repository_name(name)
         branch = branch_name(default_branch)
-        try:
-            self._meta.get_repository(checked)
-        except NotFound:
-            pass
-        else:
-            raise AlreadyExists(
-                ErrorKind.REPOSITORY_EXISTS, f"There is a repository {name!r} already.", hint="Choose another name."
-            )
         url = self._opener.namespace(storage_namespace or f"{self._namespace_base()}/{name}")
         info = RepositoryInfo(RepositoryId(new_id()), checked, url, branch, self._clock())
         from lakegate.ops.create_repository import create_repository

@@ -87,9 +87,6 @@ class Snapshot:
 def fold(iterate: Callable[[str, str], Iterator[Entry]], request: ListRequest) -> Iterator[Entry | CommonPrefix]:
     """Makes a listing of ordered entries. `iterate` yields those below a prefix, after a path; with a delimiter it is
     called anew behind each folder, which so is stepped over and not walked through."""
-    if not request.delimiter:
-        yield from iterate(request.prefix, request.after)
-        return
     for entry, folder in by_folder(lambda after: iterate(request.prefix, after), request, lambda entry: entry.path):
         yield entry if folder is None else CommonPrefix(folder)
 

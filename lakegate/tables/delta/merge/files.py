@@ -15,9 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lakegate import tree
 from lakegate.context import RepositoryContext
-from lakegate.format.kinds import FILES
 from lakegate.model import ConflictKind, FileEntry, Isolation, TableVersion
 from lakegate.tables.deletion_vectors import NewVector, write_vector
 from lakegate.tables.delta.actions import FileAction, add_action, num_records, vector_id
@@ -25,7 +23,7 @@ from lakegate.tables.delta.log_commit import action_of, vector_object
 from lakegate.tables.delta.merge.clashes import Clash, clash, named
 from lakegate.tables.delta.merge.reads import Partition, partition_of
 from lakegate.tables.delta.merge.standing import Standing
-from lakegate.tables.delta.merge.transactions import Transaction, key_of
+from lakegate.tables.delta.merge.transactions import Transaction, file_at, key_of
 from lakegate.tables.delta.next_version import Addition, Removal
 
 if TYPE_CHECKING:
@@ -118,13 +116,13 @@ class FileMerge:
     def live(self, path: str) -> FileEntry | None:
         if path in self._overlay:
             return self._overlay[path]
-        return tree.get(self._ctx.manifests.nodes, FILES, self._sources.destination.state, path)
+        return file_at(self._ctx, self._sources.destination, path)
 
     def undo(self) -> Carried:
         """What undoes the destination's compactions, as far as that was needed so far."""
         carried = Carried()
         for path, file in sorted(self._undone.items()):
-            before = tree.get(self._ctx.manifests.nodes, FILES, self._sources.destination.state, path)
+            before = file_at(self._ctx, self._sources.destination, path)
             if key_of(before) == key_of(file):
                 continue
             if before is not None:
@@ -198,7 +196,7 @@ class FileMerge:
         """Tells whether the destination had a file that is not live now, and that the source did not take away."""
         if self.live(path) is not None or path in self._taken:
             return False
-        at_base = tree.get(self._ctx.manifests.nodes, FILES, self._sources.base.state, path)
+        at_base = file_at(self._ctx, self._sources.base, path)
         standing = self._sources.standing
         return at_base is not None or (standing.held(path) and not standing.is_undone(path))
 
@@ -210,7 +208,7 @@ class FileMerge:
 
     def _add(self, add: FileAction, carried: Carried) -> None:
         assert add.entry is not None
-        held = tree.get(self._ctx.manifests.nodes, FILES, self._sources.base.state, add.path)
+        held = file_at(self._ctx, self._sources.base, add.path)
         carried.adds.append(Addition(add.entry, add.data_change, keeps_row_ids=held is not None))
         self._put(add.path, add.entry)
 

@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.canonical import parse_json
-from lakegate.format.kinds import FILES
-from lakegate.model import ConflictKind, FileEntry, Isolation, ReplayedVersion, TableVersion
+from lakegate.model import ConflictKind, Isolation, ReplayedVersion, TableVersion
 from lakegate.tables.deletion_vectors import NewVector
 from lakegate.tables.delta.actions import Action
 from lakegate.tables.delta.backing import missing_features
@@ -32,6 +30,7 @@ from lakegate.tables.delta.merge.transactions import (
     SideHistory,
     TableAt,
     Transaction,
+    file_at,
     key_of,
     side_history,
     squashed,
@@ -348,9 +347,7 @@ class _Merge:
         paths |= {removal.path for part in carried for removal in part.removes}
         counts = FileCounts()
         for path in sorted(paths):
-            before: FileEntry | None = tree.get(
-                self._ctx.manifests.nodes, FILES, self._three.destination.version.state, path
-            )
+            before = file_at(self._ctx, self._three.destination.version, path)
             after = writer.live(path)
             if key_of(before) == key_of(after):
                 continue

@@ -10,11 +10,10 @@ from collections.abc import Collection
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
-from lakegate.format.kinds import FILES, OBJECTS
-from lakegate.model import FileEntry, TableVersion
+from lakegate.format.kinds import OBJECTS
 from lakegate.tables.delta.log import table_prefix
 from lakegate.tables.delta.merge.reads import partition_of
-from lakegate.tables.delta.merge.transactions import Key, SideHistory, TableAt, Transaction, key_of
+from lakegate.tables.delta.merge.transactions import Key, SideHistory, TableAt, Transaction, file_at, key_of
 
 UNDOING = frozenset({"RESTORE", "REVERT"})
 
@@ -75,13 +74,14 @@ class Standing:
         """Tells whether a file came after the base, and the last that was done to it was to put back what stood at the
         base instead: its rows are in no other file."""
         number = self._named.get(path)
-        if number is None or _at(self._ctx, self._base.version, path) is not None:
+        if number is None or file_at(self._ctx, self._base.version, path) is not None:
             return False
         last = self._transactions[number]
         if last.version is None or last.operation not in UNDOING or path in {action.path for action in last.adds}:
             return False
         return all(
-            key_of(_at(self._ctx, self._base.version, action.path)) == (action.path, action.dv) for action in last.adds
+            key_of(file_at(self._ctx, self._base.version, action.path)) == (action.path, action.dv)
+            for action in last.adds
         )
 
     def _stands(self, number: int) -> bool:
@@ -141,8 +141,4 @@ class Standing:
         return transaction.version is None or transaction.operation in UNDOING
 
     def _is_live(self, key: Key) -> bool:
-        return key_of(_at(self._ctx, self._destination.version, key[0])) == key
-
-
-def _at(ctx: RepositoryContext, table: TableVersion, path: str) -> FileEntry | None:
-    return tree.get(ctx.manifests.nodes, FILES, table.state, path)
+        return key_of(file_at(self._ctx, self._destination.version, key[0])) == key

@@ -190,6 +190,11 @@ def _repeated(ctx: RepositoryContext, base: TableAt, side: TableAt) -> set[str]:
     }
 
 
+def file_at(ctx: RepositoryContext, table: TableVersion, path: str) -> FileEntry | None:
+    """The live file at a path; None where none is live."""
+    return tree.get(ctx.manifests.nodes, FILES, table.state, path)
+
+
 class _Live:
     """Finds the live files that commits remove or add again, of the base's and those that earlier commits added."""
 
@@ -225,7 +230,7 @@ class _Live:
         self._added.update(added)
 
     def _last(self, path: str) -> FileEntry | None:
-        return self._added.get(path) or tree.get(self._ctx.manifests.nodes, FILES, self._base.state, path)
+        return self._added.get(path) or file_at(self._ctx, self._base, path)
 
 
 def _is_in(ctx: RepositoryContext, base: TableAt, origin: str) -> bool:
