@@ -46,10 +46,17 @@ def effective(
 def iterate(
     ctx: RepositoryContext, tokens: Sequence[StagingToken], prefix: str = "", after: str = ""
 ) -> Iterator[StagedRow]:
+    """Yields the staged rows of these tokens in order."""
+    return chain.from_iterable(pages(ctx, tokens, prefix, after))
+
+
+def pages(
+    ctx: RepositoryContext, tokens: Sequence[StagingToken], prefix: str = "", after: str = ""
+) -> Iterator[Sequence[StagedRow]]:
     """Yields the staged rows of these tokens in order, page by page: small ones first, then larger ones."""
     for amount in chain(_PAGES, repeat(_PAGES[-1])):
         page = ctx.meta.staged_rows(tokens, prefix, after, amount)
-        yield from page
+        yield page
         if len(page) < amount:
             return
         after = page[-1].path

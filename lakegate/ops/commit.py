@@ -13,7 +13,7 @@ from lakegate.format.kinds import OBJECTS
 from lakegate.ids import CommitId, NodeId, StagingToken
 from lakegate.metastore.protocol import BranchState
 from lakegate.model import Commit, CommitRequest, Entry, Manifest
-from lakegate.ops.object_changes import staged_change
+from lakegate.ops.object_changes import staged_changes
 
 if TYPE_CHECKING:
     from lakegate.tables.detect import Touched
@@ -52,7 +52,7 @@ def commit(ctx: RepositoryContext, branch: str, request: CommitRequest) -> Commi
             raise refs.branch_not_found(name)
         root = staging.objects_root(ctx, state.commit)
         touched = Touched()
-        built = tree.apply(ctx.manifests.nodes, OBJECTS, root, _changes(ctx, state, root, touched))
+        built = tree.apply(ctx.manifests.nodes, OBJECTS, root, _changes(ctx, state, touched))
         if built == root and not request.allow_empty:
             if not _stands(ctx, state):
                 continue  # a rival took or replaced the tokens: there may be changes under others
@@ -109,15 +109,10 @@ def too_many_updates(branch: str) -> Refused:
     )
 
 
-def _changes(
-    ctx: RepositoryContext, state: BranchState, root: NodeId, touched: Touched
-) -> Iterator[tuple[str, Entry | None]]:
-    """The sealed changes that a reader could see; folder markers stay out of commits."""
-    for row in staging.iterate(ctx, state.sealed):
-        change = staged_change(ctx, root, row)
-        if change is not None:
-            touched.see(row.path, change.left is not None)
-            yield row.path, row.entry
+def _changes(ctx: RepositoryContext, state: BranchState, touched: Touched) -> Iterator[tuple[str, Entry | None]]:
+    for change in staged_changes(ctx, state.commit, state.sealed):
+        touched.see(change.path, change.left is not None)
+        yield change.path, change.right
 
 
 def _stands(ctx: RepositoryContext, state: BranchState) -> bool:

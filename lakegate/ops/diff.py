@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 
 from lakegate import refs, staging, tree
@@ -12,7 +13,7 @@ from lakegate.format.kinds import OBJECTS
 from lakegate.graph import merge_base
 from lakegate.ids import CommitId, NodeId
 from lakegate.model import ChangeKind, ListRequest, ObjectChange, Page, page_amount, page_of
-from lakegate.ops.object_changes import change_of, staged_change
+from lakegate.ops.object_changes import change_of, staged_changes
 from lakegate.snapshot import by_folder
 
 Source = Callable[[str], Iterator[ObjectChange]]
@@ -34,15 +35,8 @@ def uncommitted(ctx: RepositoryContext, branch: str, request: ListRequest) -> Pa
     """Lists what a commit of the branch would change."""
     while True:
         state = refs.get_branch(ctx, branch)
-        root = staging.objects_root(ctx, state.commit)
-
-        def rows(start: str) -> Iterator[ObjectChange]:
-            for row in staging.iterate(ctx, state.tokens, request.prefix, start):  # noqa: B023  used in this turn
-                change = staged_change(ctx, root, row)  # noqa: B023
-                if change is not None:
-                    yield change
-
-        page = _page(rows, request)
+        source = partial(staged_changes, ctx, state.commit, state.tokens, request.prefix)
+        page = _page(source, request)
         now = ctx.meta.get_branch(ctx.info.id, state.name)
         if now is None or set(state.tokens) <= set(now.tokens):
             return page

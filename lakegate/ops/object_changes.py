@@ -3,11 +3,13 @@ diffs and clean branches."""
 
 from __future__ import annotations
 
-from lakegate import tree
+from collections.abc import Iterator, Sequence
+
+from lakegate import staging, tree
 from lakegate.context import RepositoryContext
 from lakegate.errors import NotFound
 from lakegate.format.kinds import OBJECTS
-from lakegate.ids import NodeId
+from lakegate.ids import CommitId, StagingToken
 from lakegate.metastore.protocol import StagedRow
 from lakegate.model import ChangeKind, Entry, ObjectChange
 
@@ -23,13 +25,24 @@ def change_of(path: str, left: Entry | None, right: Entry | None) -> ObjectChang
     return None if left.same_content(right) else ObjectChange(path, ChangeKind.CHANGED, left, right)
 
 
-def staged_change(ctx: RepositoryContext, root: NodeId, row: StagedRow) -> ObjectChange | None:
-    """Makes the change that a staged row makes to a tree of objects; None where it makes none.
+def staged_changes(
+    ctx: RepositoryContext, commit: CommitId, tokens: Sequence[StagingToken], prefix: str = "", after: str = ""
+) -> Iterator[ObjectChange]:
+    """Yields the changes that the staged rows of these tokens make to a commit, in order. Lazy.
 
     Empty objects that stand for folders stay out of commits. Bytes that were written again are no change, unless those
     that the commit names are gone: then the new ones repair it.
     """
-    before = tree.get(ctx.manifests.nodes, OBJECTS, root, row.path)
+    root = staging.objects_root(ctx, commit)
+    for page in staging.pages(ctx, tokens, prefix, after):
+        held = tree.get_all(ctx.manifests.nodes, OBJECTS, root, [row.path for row in page])
+        for row, before in zip(page, held, strict=True):
+            change = _staged_change(ctx, row, before)
+            if change is not None:
+                yield change
+
+
+def _staged_change(ctx: RepositoryContext, row: StagedRow, before: Entry | None) -> ObjectChange | None:
     after = row.entry
     if before is None and after is not None and after.size == 0 and row.path.endswith("/"):
         return None

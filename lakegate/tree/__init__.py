@@ -7,7 +7,7 @@ never on how it came about. Paths are ordered by their UTF-8 bytes, which is Pyt
 from lakegate.tree.diff import TreeChange, changed_paths, diff
 from lakegate.tree.leap import leaping
 from lakegate.tree.merge import TreeTriple, merge
-from lakegate.tree.read import get, iterate, totals
+from lakegate.tree.read import get, get_all, iterate, totals
 from lakegate.tree.store import NodeStore, Totals
 from lakegate.tree.write import apply, build, empty
 
@@ -22,6 +22,7 @@ __all__ = [
     "diff",
     "empty",
     "get",
+    "get_all",
     "iterate",
     "leaping",
     "merge",

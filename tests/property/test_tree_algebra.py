@@ -153,6 +153,18 @@ def test_look_up_and_listing_are_those_of_dicts(content: Content, prefix: str, a
     assert tree.totals(nodes, root) == tree.Totals(len(content), sum(entry.size for entry in content.values()))
 
 
+@given(contents(), st.lists(tree_paths()), st.randoms(use_true_random=False))
+def test_look_ups_of_many_paths_are_those_of_one_and_read_each_range_once(
+    content: Content, others: list[str], rng: random.Random
+) -> None:
+    nodes = MemoryNodes()
+    root = build(nodes, content)
+    paths = sorted({*others, *rng.sample(sorted(content), len(content) // 2)})
+    nodes.reads.clear()
+    assert list(tree.get_all(nodes, KIND, root, paths)) == [content.get(path) for path in paths]
+    assert all(nodes.reads.count(node) <= 2 for node in set(nodes.reads) - {root})  # a hint, and the read
+
+
 def test_order_is_that_of_utf8_bytes() -> None:
     nodes = MemoryNodes()
     paths = ["\U0001f600", "\ue000", "\uffff", "z", "é", "~"]
