@@ -16,7 +16,7 @@ from lakegate.model import Commit, CommitRequest, Entry, Manifest
 from lakegate.ops.object_changes import staged_changes
 
 if TYPE_CHECKING:
-    from lakegate.tables.detect import Touched
+    from lakegate.tables.touched import Touched
 
 _TRIES = 20
 
@@ -42,7 +42,7 @@ def commit(ctx: RepositoryContext, branch: str, request: CommitRequest) -> Commi
     Whatever fails leaves them readable and to be committed later. Raises Refused(NOTHING_TO_COMMIT,
     TOO_MANY_UPDATES).
     """
-    from lakegate.tables.detect import Touched
+    from lakegate.tables.touched import Touched
 
     message = _checked_message(request.message)
     name = refs.get_branch(ctx, branch).name
@@ -51,7 +51,7 @@ def commit(ctx: RepositoryContext, branch: str, request: CommitRequest) -> Commi
         if state is None:
             raise refs.branch_not_found(name)
         root = staging.objects_root(ctx, state.commit)
-        touched = Touched()
+        touched = Touched(ctx.manifests.nodes, root)
         built = tree.apply(ctx.manifests.nodes, OBJECTS, root, _changes(ctx, state, touched))
         if built == root and not request.allow_empty:
             if not _stands(ctx, state):
@@ -111,7 +111,7 @@ def too_many_updates(branch: str) -> Refused:
 
 def _changes(ctx: RepositoryContext, state: BranchState, touched: Touched) -> Iterator[tuple[str, Entry | None]]:
     for change in staged_changes(ctx, state.commit, state.sealed):
-        touched.see(change.path, change.left is not None)
+        touched.see(change.path, was_there=change.left is not None, stays=change.right is not None)
         yield change.path, change.right
 
 

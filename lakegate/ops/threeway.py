@@ -19,7 +19,7 @@ from lakegate.ops.placement import Placement, in_log, is_delta
 from lakegate.ops.resolutions import Resolutions
 from lakegate.ops.table_merge import Change, Decision, Sides, TableMerge
 from lakegate.ops.table_replay import Replaying
-from lakegate.tables.detect import Touched
+from lakegate.tables.touched import Touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class Plan:
 
 @dataclass(slots=True)
 class _Tally:
+    touched: Touched
     added: int = 0
     removed: int = 0
     changed: int = 0
     conflicts: list[Conflict] = field(default_factory=list)
-    touched: Touched = field(default_factory=Touched)
 
 
 def plan_three_way(ctx: RepositoryContext, sides: Sides, settlement: Settlement) -> Plan:
@@ -60,7 +60,7 @@ def plan_three_way(ctx: RepositoryContext, sides: Sides, settlement: Settlement)
     key raises.
     """
     choices = Resolutions(settlement.resolutions, settlement.strategy)
-    tally = _Tally()
+    tally = _Tally(Touched(ctx.manifests.nodes, sides.destination.objects_root))
     tables = TableMerge(ctx, sides, choices, settlement.replaying, dry_run=settlement.dry_run)
     decisions = list(tables.decide())
     tally.conflicts += [conflict for decision in decisions for conflict in decision.conflicts]
@@ -152,8 +152,8 @@ def _keeps_house(ctx: RepositoryContext, sides: Sides, table: str, known: dict[s
 
 def _counted(ctx: RepositoryContext, root: NodeId, steps: Iterator[Change], tally: _Tally) -> Iterator[Change]:
     for path, entry in steps:
-        present = tree.get(ctx.manifests.nodes, OBJECTS, root, path) is not None
-        tally.touched.see(path, present)
+        present = tree.get(ctx.manifests.nodes, OBJECTS, root, path, scan=True) is not None
+        tally.touched.see(path, was_there=present, stays=entry is not None)
         if entry is None:
             tally.removed += present
         elif present:

@@ -14,7 +14,7 @@ objects in it must be Parquet, and where that doesn't hold the commit is refused
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
@@ -26,8 +26,9 @@ from lakegate.snapshot import Snapshot
 from lakegate.tables.delta_tables import DeltaChange, delta_version
 from lakegate.tables.folders import DatasetFolder, dataset_folder, folder_of
 from lakegate.tables.overrides import OVERRIDES_PATH, Overrides, load_overrides
-from lakegate.tables.owners import Owners, log_owner
+from lakegate.tables.owners import Owners
 from lakegate.tables.parquet import FileChange, NotParquet, dataset_version
+from lakegate.tables.touched import Touched
 
 _NO_COMMIT = CommitId("")
 
@@ -48,57 +49,19 @@ def detect(
     if objects_root == base.objects_root:
         return base.tables_root
     if touched is None:
-        touched = Touched()
-        for path, was_there in tree.changed_paths(nodes, OBJECTS, base.objects_root, objects_root):
-            touched.see(path, was_there)
+        touched = Touched(nodes, base.objects_root)
+        for path, was_there, stays in tree.changed_paths(nodes, OBJECTS, base.objects_root, objects_root):
+            touched.see(path, was_there=was_there, stays=stays)
     overrides = load_overrides(ctx, objects_root)
     afresh = touched.overrides and overrides != load_overrides(ctx, base.objects_root)
     if afresh:
-        touched.add_all(ctx, objects_root, base.tables_root)
+        touched.add_all(objects_root, base.tables_root)
     snapshot = Snapshot(ctx, _NO_COMMIT, objects_root)
     owners = Owners(snapshot, base.tables_root, overrides, touched.logs)
-    detection = _Detection(ctx, base, snapshot, overrides, owners, afresh)
-    found = detection.run(touched)
+    detection = _Detection(ctx, base, snapshot, overrides, owners, touched, afresh)
+    found = detection.run()
     updates = sorted((path, version) for path, version in found.items() if version != owners.base(path))
     return tree.apply(nodes, TABLES, base.tables_root, updates) if updates else base.tables_root
-
-
-@dataclass(slots=True)
-class Touched:
-    """What changes touch: folders whose Delta log changed, folders with other changed objects, and of these the ones
-    that lost or replaced some; whether the overrides did, and then all datasets there were. Grows with the folders."""
-
-    logs: set[str] = field(default_factory=set)
-    folders: set[str] = field(default_factory=set)
-    losing: set[str] = field(default_factory=set)
-    datasets: set[str] = field(default_factory=set)
-    overrides: bool = False
-    _last: tuple[str, bool] | None = None
-
-    def see(self, path: str, was_there: bool) -> None:
-        """Takes a changed path, and whether there was an object before."""
-        folder = folder_of(path)
-        if (folder, was_there) == self._last and path != OVERRIDES_PATH:
-            return  # an import brings very many objects of few folders
-        self._last = (folder, was_there)
-        self.overrides = self.overrides or path == OVERRIDES_PATH
-        if self._add(path) and was_there:
-            self.losing.add(folder)
-
-    def add_all(self, ctx: RepositoryContext, objects_root: NodeId, tables_root: NodeId) -> None:
-        """Adds every folder there is, and every table there was: new overrides may speak of any."""
-        for entry in tree.iterate(ctx.manifests.nodes, OBJECTS, objects_root):
-            self._add(entry.path)
-        for table in tree.iterate(ctx.manifests.nodes, TABLES, tables_root):
-            (self.logs if table.format is TableFormat.DELTA else self.datasets).add(table.path)
-
-    def _add(self, path: str) -> bool:
-        owner = log_owner(path)
-        if owner is not None:
-            self.logs.add(owner)
-            return False
-        self.folders.add(folder_of(path))
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +71,10 @@ class _Detection:
     snapshot: Snapshot
     overrides: Overrides
     owners: Owners
+    touched: Touched
     afresh: bool
 
-    def run(self, touched: Touched) -> dict[str, TableVersion | None]:
+    def run(self) -> dict[str, TableVersion | None]:
         """The tables that may have changed, by path; None: there is none."""
         if self.owners.logs.get(""):
             raise Refused(
@@ -119,6 +83,7 @@ class _Detection:
                 hint="Write it into a folder, e.g. `tables/orders`.",
             )
         self._check_listed_deltas()
+        touched = self.touched
         losing: set[str] = set()
         candidates = set(touched.datasets)
         for folder in touched.folders:
@@ -182,6 +147,9 @@ class _Detection:
         again = self.afresh or any(name == path or name.startswith(path + "/") for name in turned)
         if before is not None and (before.format is not TableFormat.PARQUET or again):
             before = None
+        alien = self.touched.aliens.get(path)
+        if before is None and alien is not None and dataset.holds(alien) and not dataset.is_parquet(alien):
+            return None
         changes = self._changes(dataset) if before is not None else self._whole(dataset)
         try:
             return dataset_version(self.snapshot, path, before, changes)

@@ -43,8 +43,9 @@ def diff(
 
 def changed_paths(
     nodes: NodeStore, kind: Kind[Any], left: NodeId, right: NodeId, prefix: str = "", after: str = ""
-) -> Iterator[tuple[str, bool]]:
-    """Yields the paths that `diff` yields, and whether the left tree holds each; makes no entries of them."""
+) -> Iterator[tuple[str, bool, bool]]:
+    """Yields the paths that `diff` yields, and whether the left and the right tree hold each; makes no entries of
+    them."""
     if left == right:
         return
     sides = (Side(nodes, kind, left), Side(nodes, kind, right))
@@ -54,10 +55,10 @@ def changed_paths(
             alone = mine if mine is not None else other
             if alone is not None:
                 for path in alone.keys.to_pylist():
-                    yield path, mine is not None
+                    yield path, mine is not None, other is not None
             continue
         for i, j in differing(mine, other):
-            yield key_of(mine, i, other, j), i is not None
+            yield key_of(mine, i, other, j), i is not None, j is not None
 
 
 def entry_at(kind: Kind[E], rows: Rows | None, position: int | None) -> E | None:

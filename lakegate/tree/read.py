@@ -18,15 +18,15 @@ _BEFORE_READING_AHEAD = 1024
 _READ_AHEAD = 4
 
 
-def get(nodes: NodeStore, kind: Kind[E], root: NodeId, path: str) -> E | None:
-    """Looks up the entry at a path; None where there is none."""
+def get(nodes: NodeStore, kind: Kind[E], root: NodeId, path: str, *, scan: bool = False) -> E | None:
+    """Looks up the entry at a path; None where there is none. `scan` says that others after it will be, in passing."""
     node = read_node(nodes, kind, root)
     while node.level:
         rows = node.rows
         position = rows.find(path)
         if position == len(rows):
             return None
-        node = read_node(nodes, kind, NodeId(rows.batch.column(0)[position].as_py()))
+        node = read_node(nodes, kind, NodeId(rows.batch.column(0)[position].as_py()), scan=scan)
     rows = node.rows
     position = rows.find(path)
     return kind.from_row(rows.row(position)) if rows.has(position, path) else None

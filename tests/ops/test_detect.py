@@ -307,6 +307,22 @@ def test_a_folder_that_ceases_to_fit_is_no_table_until_it_fits_again(repo: Embed
     assert committed(repo) == {}
 
 
+@pytest.mark.parametrize(
+    ("removed", "is_one"), [("b", False), ("c", False), ("bc", False), ("ce", False), ("be", False), ("bce", True)]
+)
+def test_a_folder_becomes_a_dataset_when_the_last_other_object_goes(
+    repo: EmbeddedRepository, removed: str, is_one: bool
+) -> None:
+    for name in ("a.parquet", "d.parquet", "f.parquet"):
+        put_at(repo, f"d/{name}", {"x": [1]})
+    for name in "bce":
+        put_at(repo, f"d/{name}.txt", b"?")
+    assert committed(repo) == {}
+    for name in removed:
+        put_at(repo, f"d/{name}.txt", None)
+    assert bool(committed(repo)) is is_one
+
+
 def test_replaced_bytes_are_another_table(repo: EmbeddedRepository) -> None:
     put_at(repo, "d/a.parquet", parquet_bytes({"x": [1]}, compression="none"))
     first = committed(repo)["d"]
@@ -338,10 +354,15 @@ def test_a_new_schema_reads_only_new_footers(repo: EmbeddedRepository, monkeypat
 
 FILE_NAMES = ["a.parquet", "b.parquet", "k=1/a.parquet", "k=2/a.parquet", "k=x/j=1/a.parquet", "notes.txt", "_x"]
 CONTENTS = st.sampled_from([{"x": [1]}, {"x": [1.5, 2.5]}, {"x": ["t"], "y": [1]}, {"y": [1]}, None])
+MIXED_NAMES = ["a.parquet", "b.txt", "c.txt", "d.parquet", "e.txt", "k=1/b.txt"]
+COMING_AND_GOING = st.sampled_from([{"x": [1]}, None, None])
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.dictionaries(st.sampled_from(FILE_NAMES), CONTENTS, min_size=1), min_size=1, max_size=5))
+@given(
+    st.lists(st.dictionaries(st.sampled_from(FILE_NAMES), CONTENTS, min_size=1), min_size=1, max_size=5)
+    | st.lists(st.dictionaries(st.sampled_from(MIXED_NAMES), COMING_AND_GOING, min_size=1), min_size=2, max_size=7)
+)
 def test_a_dataset_s_version_depends_on_its_files_only(
     repo: EmbeddedRepository, steps: list[dict[str, dict[str, list[Any]] | None]]
 ) -> None:
