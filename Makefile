@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Containers often forbid byte code to be written; the tests start hundreds of processes, each of which would compile
+# every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo serve install test check bench format docs wheel clean
 

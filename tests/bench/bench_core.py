@@ -2,8 +2,9 @@
 
     python tests/bench/bench_core.py [--objects 1000000] [--table-mb 1024] [--folder DIR]
 
-Each step runs in a process of its own, on a lake in a local folder with durable writes. The repositories are filled
-by an import from a store that makes up its listing, so that no other store's speed is in the figures.
+Each step runs in a process of its own, which has imported what it needs (so has any process that did something before;
+what a command costs from its start is in bench_cli), on a lake in a local folder with durable writes. The repositories
+are filled by an import from a store that makes up its listing, so that no other store's speed is in the figures.
 """
 
 from __future__ import annotations
@@ -18,8 +19,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy
+import pyarrow.compute
+import pyarrow.parquet
 from measure import Measured, in_process, measured, table
 
+import lakegate.ops.commit
+import lakegate.ops.diff
+import lakegate.ops.merge
+import lakegate.tables.detect
 from lakegate.ids import BranchName
 from lakegate.metastore.protocol import StagedChange
 from lakegate.model import (
@@ -36,6 +44,15 @@ from lakegate.ops.import_ import import_
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
 from lakegate.testing.faulty_store import FaultyStore
 
+IMPORTED = (
+    numpy,
+    pyarrow.compute,
+    pyarrow.parquet,
+    lakegate.ops.commit,
+    lakegate.ops.diff,
+    lakegate.ops.merge,
+    lakegate.tables.detect,
+)
 SMALL = 10_000
 CHANGES = 1000
 LOOKUPS = 20_000
