@@ -5,14 +5,16 @@ from __future__ import annotations
 from lakegate import refs
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput, MergeConflict, Refused
+from lakegate.graph import merge_base
 from lakegate.ids import CommitId
 from lakegate.model import ApplyRequest, Commit, Isolation
 from lakegate.ops.clean import sealed_clean
 from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
 from lakegate.ops.conflicts import counted
 from lakegate.ops.table_merge import Sides
-from lakegate.ops.table_replay import Replaying, held_since
+from lakegate.ops.table_replay import Replaying, held_since, past_of
 from lakegate.ops.threeway import Settlement, plan_three_way
+from lakegate.tables.delta.merge.side_log import no_past
 
 _TRIES = 20
 
@@ -72,7 +74,9 @@ def _apply(ctx: RepositoryContext, branch: str, request: ApplyRequest, verb: str
 def _replaying(ctx: RepositoryContext, applied: Commit, head: CommitId, verb: str) -> Replaying:
     """Files decide: what a commit changed is known, and is put or taken away as it is."""
     origin = {"operation": verb, "sourceCommit": applied.id}
-    return Replaying(Isolation.SNAPSHOT, origin, verb.upper(), held_since(ctx, (head, applied.id), applied.id))
+    base = merge_base(ctx.manifests.read_commit, applied.id, head) or applied.id
+    pasts = no_past, past_of(ctx, head, base)
+    return Replaying(Isolation.SNAPSHOT, origin, verb.upper(), held_since(ctx, (head, applied.id), applied.id), pasts)
 
 
 def _parent(commit: Commit, request: ApplyRequest) -> CommitId:

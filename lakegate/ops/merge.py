@@ -14,7 +14,7 @@ from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_u
 from lakegate.ops.conflicts import counted
 from lakegate.ops.diff import base_of
 from lakegate.ops.table_merge import Sides
-from lakegate.ops.table_replay import Replaying, held_since
+from lakegate.ops.table_replay import Replaying, held_since, past_of
 from lakegate.ops.threeway import Plan, Settlement, plan_three_way
 from lakegate.tables.history import MERGE_COMMIT, MERGE_SOURCE
 
@@ -74,7 +74,9 @@ def _plan(
         )
     sides = Sides(*(manifest_of(ctx, commit) for commit in (base, theirs, state.commit)))
     origin = {"operation": "merge", "source": source, "sourceCommit": theirs}
-    replaying = Replaying(request.isolation, origin, earlier=held_since(ctx, (state.commit, theirs), base))
+    earlier = held_since(ctx, (state.commit, theirs), base)
+    pasts = past_of(ctx, theirs, base), past_of(ctx, state.commit, base)
+    replaying = Replaying(request.isolation, origin, earlier=earlier, pasts=pasts)
     settlement = Settlement(request.resolutions, request.strategy, request.dry_run, replaying)
     return base, plan_three_way(ctx, sides, settlement)
 

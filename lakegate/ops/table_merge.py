@@ -36,7 +36,7 @@ from lakegate.ops.row_merge import RowMergeSides, TableInTree, merge_table_rows
 from lakegate.ops.table_replay import Replayed, Replaying, replay_table
 from lakegate.tables.delta.log import is_log_commit
 from lakegate.tables.delta.merge.plan import Three
-from lakegate.tables.delta.merge.transactions import TableAt
+from lakegate.tables.delta.merge.side_log import TableAt
 from lakegate.tables.file_counts import FileCounts, file_counts
 from lakegate.tables.parquet import SCHEMA_CLASHES
 from lakegate.tables.schema import parse_schema

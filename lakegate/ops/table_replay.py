@@ -14,7 +14,7 @@ from lakegate.errors import ErrorKind, Refused
 from lakegate.format.kinds import OBJECTS
 from lakegate.graph import walk
 from lakegate.ids import CommitId, NodeId
-from lakegate.model import Entry, FileEntry, Isolation
+from lakegate.model import Entry, FileEntry, Isolation, Manifest
 from lakegate.ops.objects import store_bytes
 from lakegate.ops.placement import in_log
 from lakegate.snapshot import Snapshot
@@ -22,7 +22,7 @@ from lakegate.tables.data_files import missing_file, read_range
 from lakegate.tables.deletion_vectors import parse_descriptor, read_vector
 from lakegate.tables.delta.log import table_prefix
 from lakegate.tables.delta.merge.plan import MergePlan, Readers, Replay, Three, plan_merge
-from lakegate.tables.delta.merge.transactions import TableAt
+from lakegate.tables.delta.merge.side_log import Past, TableAt, no_past
 from lakegate.tables.reader import ReadRequest, batches
 
 if TYPE_CHECKING:
@@ -42,13 +42,15 @@ def _nowhere(_: str) -> Entry | None:
 class Replaying:
     """How tables are replayed. `origin` tells where the versions come from, and goes into their commitInfo; `verb`
     names the operation of a version that no single one of the source's stands behind. `earlier` finds an object that
-    some commit of either side held since the base: what a vacuum took away may be needed again. `owner` tells the table
-    that a path belongs to: others may lie inside its folder (None: there are none)."""
+    some commit of either side held since the base: what a vacuum took away may be needed again. `pasts` are those of
+    the source and the destination: log commits that were cleaned up tell still what came over before. `owner` tells the
+    table that a path belongs to: others may lie inside its folder (None: there are none)."""
 
     isolation: Isolation = Isolation.WRITE_SERIALIZABLE
     origin: Mapping[str, Any] = field(default_factory=dict)
     verb: str = "MERGE BRANCH"
     earlier: Callable[[str], Entry | None] = _nowhere
+    pasts: tuple[Past, Past] = (no_past, no_past)
     owner: Callable[[str], str | None] | None = None
 
 
@@ -80,6 +82,19 @@ def held_since(ctx: RepositoryContext, heads: tuple[CommitId, ...], base: Commit
     return find
 
 
+def past_of(ctx: RepositoryContext, head: CommitId, base: CommitId) -> Past:
+    """Returns what yields the manifests of a branch's own commits, from its head back to the base."""
+    floor = ctx.manifests.read_commit(base).generation
+
+    def past() -> Iterator[Manifest]:
+        for commit in walk(ctx.manifests.read_commit, (head,), first_parent=True):
+            if commit.generation < floor:
+                return
+            yield ctx.manifests.read_manifest(commit.manifest)
+
+    return past
+
+
 def replay_table(ctx: RepositoryContext, three: Three, how: Replaying, *, dry_run: bool) -> Replayed:
     """Plans the replay of one table, and (no dry run, no clash) stores its log commits and deletion vectors.
 
@@ -87,7 +102,7 @@ def replay_table(ctx: RepositoryContext, three: Three, how: Replaying, *, dry_ru
     log that is not valid, DELTA_FILE_MISSING and DELTA_FILE_CHANGED where a version would name a file that is gone, or
     whose path holds another file.
     """
-    stored = _Stored(ctx, three, how.earlier)
+    stored = _Stored(ctx, three, how)
     plan = plan_merge(ctx, three, Replay(how.isolation, ctx.clock(), how.origin, how.verb), stored.readers())
     if plan.clashes or not plan.commits:
         return Replayed(plan)
@@ -129,16 +144,17 @@ def _made(ctx: RepositoryContext, prefix: str, plan: MergePlan, *, dry_run: bool
 class _Stored:
     """The objects of one table, wherever a side still holds them."""
 
-    def __init__(self, ctx: RepositoryContext, three: Three, earlier: Callable[[str], Entry | None]) -> None:
+    def __init__(self, ctx: RepositoryContext, three: Three, how: Replaying) -> None:
         self._ctx = ctx
         self._three = three
-        self._earlier = earlier
+        self._how = how
         self._table = three.destination.version.path
         self._prefix = table_prefix(self._table)
 
     def readers(self) -> Readers:
         source, destination = self._three.source, self._three.destination
-        return Readers(self._vector, partial(self._rows, source), partial(self._rows, destination), self._holds)
+        rows = partial(self._rows, source), partial(self._rows, destination)
+        return Readers(self._vector, *rows, self._holds, *self._how.pasts)
 
     def bring_needed(self, plan: MergePlan, coming: dict[str, Entry]) -> None:
         """Finds the files that the new versions name, and that neither the destination has nor come anyway: a vacuum
@@ -171,7 +187,7 @@ class _Stored:
             found = self._at(side.root, relative)
             if found is not None:
                 return found
-        return self._earlier(self._prefix + relative)
+        return self._how.earlier(self._prefix + relative)
 
     def _holds(self, relative: str) -> bool:
         return self._find(relative) is not None

@@ -23,7 +23,7 @@ from lakegate.model import ConflictKind, Isolation
 from lakegate.ops.table_replay import Replaying, replay_table
 from lakegate.repository import EmbeddedLake
 from lakegate.tables.delta.merge.plan import MergePlan, Three
-from lakegate.tables.delta.merge.transactions import TableAt
+from lakegate.tables.delta.merge.side_log import TableAt
 from lakegate.tables.delta.state import load
 from lakegate.testing import delta_operations as ops
 from lakegate.testing.delta import folder_snapshot

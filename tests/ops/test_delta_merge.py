@@ -19,7 +19,7 @@ from lakegate.ops.table_replay import Replaying, replay_table
 from lakegate.repository import EmbeddedLake
 from lakegate.tables.deletion_vectors import DeletionVector, read_vector, write_vector
 from lakegate.tables.delta.merge.plan import MergePlan, Three
-from lakegate.tables.delta.merge.transactions import TableAt
+from lakegate.tables.delta.merge.side_log import TableAt
 from lakegate.tables.delta.next_version import Addition, Draft, VersionWriter
 from lakegate.tables.delta.state import load
 from lakegate.tables.delta.upgrade import ICT_TIMESTAMP, ICT_VERSION

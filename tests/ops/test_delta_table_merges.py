@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from lakegate.model import CommitRequest, MergeRequest, Resolution, RollbackMode, RollbackRequest, Take
+from lakegate.errors import MergeConflict, Refused
+from lakegate.model import (
+    ApplyRequest,
+    CommitRequest,
+    ConflictKind,
+    MergeRequest,
+    Resolution,
+    RollbackMode,
+    RollbackRequest,
+    Take,
+)
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
 from lakegate.tables.delta.log import commit_path
 from lakegate.testing.delta import Line, add, log_body, metadata, protocol, remove
@@ -116,3 +126,79 @@ def test_a_vacuum_that_no_log_tells_of_takes_nothing_from_the_destination(repo: 
         assert (outcome.conflicts, outcome.changes.removed, outcome.changes.added) == ((), 0, 1)
     assert live(repo, "main", "t") == {"a"}
     assert repo.open("main", "t/a").read() == b"0123456789"
+
+
+# -- logs that were cleaned up ----------------------------------------------------------------------------------------
+
+
+def compact_and_clean(repo: EmbeddedRepository, branch: str, version: int, into: str) -> None:
+    """Compacts a table, vacuums it, and leaves of its log a checkpoint only; each is a commit."""
+    before, rows = live(repo, branch, "t"), repo.table(branch, "t").rows
+    whole = add(into, rows=rows, dataChange=False)
+    write(repo, branch, "t", version, *(remove(path, dataChange=False) for path in sorted(before)), whole)
+    repo.put(branch, f"t/_delta_log/{version:020d}.checkpoint.x.json", log_body(protocol(), metadata(), whole))
+    gone = [*(f"t/{path}" for path in before), *(commit_path("t", number) for number in range(version + 1))]
+    repo.delete_many(branch, gone)
+    repo.commit(branch, CommitRequest("vacuum and log clean-up"))
+    assert live(repo, branch, "t") == {into}
+
+
+@pytest.fixture
+def squashed(repo: EmbeddedRepository) -> EmbeddedRepository:
+    """A table of which `main` has one row, and another that it took from `exp` by a squash merge."""
+    write(repo, "main", "t", 0, protocol(), metadata(), add("a"))
+    repo.create_branch("exp", "main")
+    write(repo, "exp", "t", 1, add("s"))
+    repo.merge("exp", "main", MergeRequest(squash=True))
+    return repo
+
+
+@pytest.mark.parametrize("replayed", [False, True])
+def test_rows_that_came_by_a_squash_merge_do_not_come_again(squashed: EmbeddedRepository, replayed: bool) -> None:
+    if replayed:
+        write(squashed, "main", "t", 2, add("d"))
+        write(squashed, "exp", "t", 2, add("s2"))
+        squashed.merge("exp", "main", MergeRequest(squash=True))
+        assert squashed.table("main", "t").version == 3
+    rows = squashed.table("main", "t").rows
+    compact_and_clean(squashed, "main", 4 if replayed else 2, "whole")
+    outcome = squashed.merge("exp", "main")
+    assert [str(report.outcome) for report in outcome.tables] == ["unchanged"]
+    assert (live(squashed, "main", "t"), squashed.table("main", "t").rows) == ({"whole"}, rows)
+
+
+def test_rows_that_the_destination_deleted_do_not_come_back(squashed: EmbeddedRepository) -> None:
+    write(squashed, "main", "t", 2, remove("s"))
+    compact_and_clean(squashed, "main", 3, "whole")
+    squashed.merge("exp", "main")
+    assert live(squashed, "main", "t") == {"whole"}
+    assert squashed.table("main", "t").rows == 1
+
+
+def test_a_source_that_was_compacted_and_cleaned_brings_no_row_twice(squashed: EmbeddedRepository) -> None:
+    write(squashed, "main", "t", 2, add("d"))
+    compact_and_clean(squashed, "exp", 2, "whole")
+    write(squashed, "exp", "t", 3, add("s2"))
+    squashed.merge("exp", "main")
+    assert squashed.table("main", "t").rows == 4
+
+
+def test_a_cherry_pick_brings_no_row_twice(squashed: EmbeddedRepository) -> None:
+    compact_and_clean(squashed, "main", 2, "whole")
+    with pytest.raises(Refused, match="changes nothing"):
+        squashed.cherry_pick("main", ApplyRequest("exp"))
+    assert squashed.table("main", "t").rows == 2
+
+
+def test_files_that_no_log_tells_of_are_a_conflict_where_a_commit_had_them(repo: EmbeddedRepository) -> None:
+    write(repo, "main", "t", 0, protocol(), metadata(), add("a"))
+    repo.create_branch("exp", "main")
+    write(repo, "exp", "t", 1, add("s"))
+    both = (protocol(), metadata(), add("a", dataChange=False), add("s", dataChange=False))
+    for path in ("s", "_delta_log/00000000000000000001.checkpoint.x.json"):  # a tool that copies tables
+        repo.put("main", f"t/{path}", log_body(*both) if "log" in path else b"0123456789")
+    repo.commit("main", CommitRequest("copied"))
+    compact_and_clean(repo, "main", 2, "whole")
+    with pytest.raises(MergeConflict) as raised:
+        repo.merge("exp", "main")
+    assert [conflict.kind for conflict in raised.value.conflicts] == [ConflictKind.CONCURRENT_DELETE_DELETE]

@@ -22,13 +22,13 @@ from lakegate.tables.delta.merge.metadata import (
     retold_types,
     transaction_clashes,
 )
+from lakegate.tables.delta.merge.side_log import Past, TableAt, no_past
 from lakegate.tables.delta.merge.standing import Standing
 from lakegate.tables.delta.merge.transactions import (
     COVERS,
     LAKEGATE,
     ORIGINS,
     SideHistory,
-    TableAt,
     Transaction,
     file_at,
     key_of,
@@ -65,13 +65,16 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """How what is stored is read: deletion vectors of either side, rows of files that a side added; and whether an
-    object (relative to the table) is there still, on some side or in the destination's history since the base."""
+    """How what is stored is read: deletion vectors of either side, rows of files that a side added; whether an object
+    (relative to the table) is there still, on some side or in the destination's history since the base; and the past of
+    each side."""
 
     vector: ReadVector
     source_rows: ReadRows
     destination_rows: ReadRows
     holds: Callable[[str], bool]
+    source_past: Past = no_past
+    destination_past: Past = no_past
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +97,8 @@ def plan_merge(ctx: RepositoryContext, three: Three, replay: Replay, readers: Re
     Work is in proportion to what the sides did since the base, not to the table; nothing is stored. All clashes are
     found, not only the first. Raises Refused for a log that is not valid.
     """
-    ours = side_history(ctx, three.base, three.source)
-    theirs = side_history(ctx, three.base, three.destination)
+    ours = side_history(ctx, three.base, three.source, readers.source_past)
+    theirs = side_history(ctx, three.base, three.destination, readers.destination_past)
     if ours.squashed and len(ours.transactions) > 1:
         ours = squashed(ctx, ours)
     return _Merge(ctx, three, replay, readers, ours, theirs).plan()
@@ -116,7 +119,7 @@ class _Merge:
         self._replay = replay
         self._readers = readers
         there = {origin for transaction in ours.transactions for origin in transaction.origins}
-        standing = Standing(ctx, three.base, three.destination, theirs, there)
+        standing = Standing(ctx, three.base, three.destination, theirs, there, readers.destination_past)
         self._shared = [standing.has(transaction) for transaction in ours.transactions]
         new = tuple(t for t, shared in zip(ours.transactions, self._shared, strict=True) if not shared)
         self._all = ours

@@ -7,19 +7,23 @@ undone is not the destination's any more, and a merge must not pass the source's
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cached_property
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
-from lakegate.format.kinds import OBJECTS
+from lakegate.format.kinds import OBJECTS, TABLES
+from lakegate.model import TableVersion
 from lakegate.tables.delta.log import table_prefix
 from lakegate.tables.delta.merge.reads import partition_of
-from lakegate.tables.delta.merge.transactions import Key, SideHistory, TableAt, Transaction, file_at, key_of
+from lakegate.tables.delta.merge.side_log import Past, TableAt, no_past
+from lakegate.tables.delta.merge.transactions import Key, SideHistory, Transaction, file_at, key_of
 
 UNDOING = frozenset({"RESTORE", "REVERT"})
 
 
 class Standing:
-    """Tells what the destination did to its files since the base. `brought` are the origins of what the source did."""
+    """Tells what the destination did to its files since the base. `brought` are the origins of what the source did;
+    `past` is the destination's."""
 
     def __init__(
         self,
@@ -28,6 +32,7 @@ class Standing:
         destination: TableAt,
         theirs: SideHistory,
         brought: Collection[str],
+        past: Past = no_past,
     ) -> None:
         self._ctx = ctx
         self._base = base
@@ -35,6 +40,7 @@ class Standing:
         self._theirs = theirs
         self._transactions = theirs.transactions
         self._brought = set(brought)
+        self._past = past
         self._last = {o: i for i, t in enumerate(theirs.transactions) for o in (*t.origins, *t.covers)}
         self._adds: dict[Key, list[int]] = {}
         self._removes: dict[Key, list[int]] = {}
@@ -60,15 +66,24 @@ class Standing:
 
     def held(self, path: str) -> bool:
         """Tells of a file that is not live now whether it was since the base: the destination's log names it; or,
-        where that log has gaps, it came into the destination's folder."""
-        if path in self._named or not self._theirs.squashed:
+        where that does not tell all, it came into the destination's folder, or was live at a commit."""
+        if path in self._named or not (self._theirs.squashed or self._theirs.untold):
             return path in self._named
         prefix = table_prefix(self._base.version.path)
         then, now = (
             tree.get(self._ctx.manifests.nodes, OBJECTS, side.root, prefix + path)
             for side in (self._base, self._destination)
         )
-        return then is None and now is not None
+        if now is not None:
+            return then is None
+        return self._theirs.untold and any(file_at(self._ctx, table, path) for table in self._states)
+
+    @cached_property
+    def _states(self) -> list[TableVersion]:
+        """The table at the destination's commits since the base."""
+        nodes, path = self._ctx.manifests.nodes, self._base.version.path
+        found = (tree.get(nodes, TABLES, manifest.tables_root, path) for manifest in self._past())
+        return list({table.state: table for table in found if table is not None and table.version is not None}.values())
 
     def is_undone(self, path: str) -> bool:
         """Tells whether a file came after the base, and the last that was done to it was to put back what stood at the

@@ -17,11 +17,10 @@ from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.canonical import parse_json
 from lakegate.format.kinds import FILES, OBJECTS
-from lakegate.ids import NodeId
 from lakegate.model import Entry, FileEntry, Protocol, TableVersion
 from lakegate.tables.delta.actions import Action, FileAction, LogActions, vector_id
 from lakegate.tables.delta.log import commit_path, read_commit
-from lakegate.tables.operations import new_versions
+from lakegate.tables.delta.merge.side_log import Past, SideLog, TableAt, no_past
 
 LAKEGATE = "lakegate"
 """The field of commitInfo in which lakegate says where a version came from."""
@@ -30,14 +29,6 @@ COVERS = "covers"
 
 Key = tuple[str, str | None]
 """A live file: path and unique id of its deletion vector."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableAt:
-    """A table's version in one tree of objects."""
-
-    root: NodeId
-    version: TableVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +102,26 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class SideHistory:
-    """What a side did since the base: `transactions`, oldest first, lead from the base's state to `now`."""
+    """What a side did since the base: `transactions`, oldest first, lead from the base's state to `now`. `squashed`:
+    the last of them is made of the states. `untold`: there were versions that no log tells of, neither the side's nor
+    one of its past."""
 
     base: TableVersion
     now: TableVersion
     transactions: tuple[Transaction, ...]
     squashed: bool = False
+    untold: bool = False
 
 
-def side_history(ctx: RepositoryContext, base: TableAt, side: TableAt) -> SideHistory:
-    """Reads what a side did since the base; versions that repeat some of the base's are left out.
+def side_history(ctx: RepositoryContext, base: TableAt, side: TableAt, past: Past = no_past) -> SideHistory:
+    """Reads what a side did since the base; versions that repeat some of the base's are left out. Log commits that
+    were cleaned up are taken from the side's past.
 
     Work is in proportion to the versions since the base, and to what the states differ in. Raises Refused where a log
     commit is not valid.
     """
-    transactions = _logged(ctx, base, side)
+    log = SideLog.of(ctx, base, side, past)
+    transactions = _logged(ctx, base, side, log)
     leftover = _leftover(ctx, base.version, side.version, transactions)
     made = {file.path for _, file, there in leftover if file is not None and there is None}
     undone = [t for t in transactions if t.is_rearrangement and any(action.path in made for action in t.adds)]
@@ -134,10 +130,9 @@ def side_history(ctx: RepositoryContext, base: TableAt, side: TableAt) -> SideHi
         transactions = [t for t in transactions if t not in undone]
         leftover = _leftover(ctx, base.version, side.version, transactions)
     if not leftover and _states_agree(base.version, side.version, transactions):
-        return SideHistory(base.version, side.version, tuple(transactions))
-    return SideHistory(
-        base.version, side.version, (*transactions, _rest(base.version, side.version, transactions, leftover)), True
-    )
+        return SideHistory(base.version, side.version, tuple(transactions), untold=log.untold)
+    rest = _rest(base.version, side.version, transactions, leftover)
+    return SideHistory(base.version, side.version, (*transactions, rest), True, log.untold)
 
 
 def squashed(ctx: RepositoryContext, history: SideHistory) -> SideHistory:
@@ -145,24 +140,21 @@ def squashed(ctx: RepositoryContext, history: SideHistory) -> SideHistory:
     leftover = _leftover(ctx, history.base, history.now, [])
     rest = _rest(history.base, history.now, [], leftover)
     origins = dict.fromkeys(origin for transaction in history.transactions for origin in transaction.origins)
-    return SideHistory(history.base, history.now, (replace(rest, covers=tuple(origins)),), True)
+    return replace(history, transactions=(replace(rest, covers=tuple(origins)),), squashed=True)
 
 
 # -- from the log -----------------------------------------------------------------------------------------------------
 
 
-def _logged(ctx: RepositoryContext, base: TableAt, side: TableAt) -> list[Transaction]:
+def _logged(ctx: RepositoryContext, base: TableAt, side: TableAt, log: SideLog) -> list[Transaction]:
     """The log commits that the side has and the base has not, but for those that repeat some of the base's."""
-    path, newest = side.version.path, side.version.version or 0
-    versions = [
-        (version, entry) for version, entry in new_versions(ctx, base.root, side.root, path) if version <= newest
-    ]
+    path = side.version.path
     metadata = _metadata(base.version)
     protocol = base.version.protocol
     live = _Live(ctx, base.version)
-    repeated = _repeated(ctx, base, side)
+    repeated = _repeated(ctx, path, log.old)
     found: list[Transaction] = []
-    for version, entry in sorted(versions, key=lambda item: item[0]):
+    for version, entry in sorted(log.new.items()):
         actions = read_commit(ctx, path, version, entry)
         origins = (_origin(actions.version, entry), *_told(actions, ORIGINS))
         covers = _told(actions, COVERS)
@@ -179,12 +171,11 @@ def _logged(ctx: RepositoryContext, base: TableAt, side: TableAt) -> list[Transa
     return found
 
 
-def _repeated(ctx: RepositoryContext, base: TableAt, side: TableAt) -> set[str]:
-    """The origins of the versions that the base's log has and the side's has not: what they repeat is in the base."""
-    path = base.version.path
+def _repeated(ctx: RepositoryContext, path: str, old: Mapping[int, Entry]) -> set[str]:
+    """The origins of the versions that the base's log has and the side's never had: what they repeat is in the base."""
     return {
         origin
-        for version, entry in new_versions(ctx, side.root, base.root, path)
+        for version, entry in old.items()
         for actions in (read_commit(ctx, path, version, entry),)
         for origin in (_origin(version, entry), *_told(actions, ORIGINS), *_told(actions, COVERS))
     }
