@@ -212,6 +212,9 @@ class TableMerge:
         path, before = three.destination.version.path, three.destination.version.version
         plan = replayed.plan
         after = plan.commits[-1].version if plan.commits else before
+        why = (
+            "; ".join(dict.fromkeys(version.note for version in plan.versions)) or "the destination has it all already"
+        )
         report = TableChange(
             path,
             TableOutcome.REPLAYED if plan.commits else TableOutcome.UNCHANGED,
@@ -219,7 +222,7 @@ class TableMerge:
             after,
             plan.counts.rows_added,
             plan.counts.rows_removed,
-            "" if plan.commits else "the destination has it all already",
+            "" if plan.commits else why,
             plan.counts.bytes_added,
             plan.counts.bytes_removed,
             plan.versions,

@@ -163,7 +163,8 @@ def test_rows_that_came_by_a_squash_merge_do_not_come_again(squashed: EmbeddedRe
     rows = squashed.table("main", "t").rows
     compact_and_clean(squashed, "main", 4 if replayed else 2, "whole")
     outcome = squashed.merge("exp", "main")
-    assert [str(report.outcome) for report in outcome.tables] == ["unchanged"]
+    (report,) = outcome.tables
+    assert (str(report.outcome), report.note) == ("unchanged", "the destination has it already")
     assert (live(squashed, "main", "t"), squashed.table("main", "t").rows) == ({"whole"}, rows)
 
 
@@ -202,3 +203,13 @@ def test_files_that_no_log_tells_of_are_a_conflict_where_a_commit_had_them(repo:
     with pytest.raises(MergeConflict) as raised:
         repo.merge("exp", "main")
     assert [conflict.kind for conflict in raised.value.conflicts] == [ConflictKind.CONCURRENT_DELETE_DELETE]
+
+
+def test_a_table_that_nothing_comes_into_says_why(repo: EmbeddedRepository) -> None:
+    write(repo, "main", "t", 0, protocol(), metadata(), add("a"))
+    repo.create_branch("exp", "main")
+    write(repo, "exp", "t", 1, add("a", rows=2, dataChange=False))
+    write(repo, "main", "t", 1, remove("a"))
+    (report,) = repo.merge("exp", "main").tables
+    assert (str(report.outcome), report.versions[0].destination) == ("unchanged", None)
+    assert report.note == "statistics of files that the destination changed: left out"
