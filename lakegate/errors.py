@@ -44,6 +44,7 @@ class ErrorKind(StrEnum):
     PIN_NOT_FOUND = "pin_not_found"
     LAKE_NOT_FOUND = "lake_not_found"
     OBJECT_GONE = "object_gone"
+    OBJECT_CHANGED = "object_changed"
     # what is taken
     REPOSITORY_EXISTS = "repository_exists"
     BRANCH_EXISTS = "branch_exists"

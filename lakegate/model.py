@@ -71,9 +71,7 @@ class Entry:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def same_bytes(self, other: Entry) -> bool:
-        """Tells whether both name the same bytes: by address, by digest, or by size and ETag where one is unknown."""
-        if self.address == other.address:
-            return True
+        """Tells whether both name the same bytes: by digest, or by size and ETag where one is unknown."""
         if self.digest is not None and other.digest is not None:
             return self.digest == other.digest
         return self.size == other.size and self.etag == other.etag

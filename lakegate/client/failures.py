@@ -80,6 +80,7 @@ _KINDS: tuple[tuple[type[LakegateError], tuple[ErrorKind, ...]], ...] = (
         Refused,
         (
             K.INVALID_TABLE,
+            K.OBJECT_CHANGED,
             K.NOTHING_TO_COMMIT,
             K.NOTHING_TO_MERGE,
             K.NOTHING_TO_ROLL_BACK,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from lakegate.objectstore.protocol import ObjectStore, ReplacingStore
+from lakegate.model import Entry
+from lakegate.objectstore.imported import ImportedObject
+from lakegate.objectstore.protocol import ObjectSource, ObjectStore, ReplacingStore
 
 
 class AddressOpener(Protocol):
@@ -32,6 +34,15 @@ class AddressSpace:
         if is_absolute(address):
             return self._opener.locate(address)
         return self._namespace, address
+
+    def source(self, entry: Entry) -> tuple[ObjectSource, str]:
+        """Returns what an entry's bytes are read from, and their key there. Asks no store. Raises InvalidInput.
+
+        Of an imported object only the bytes that were imported are read: Refused(OBJECT_CHANGED) where others are
+        there.
+        """
+        store, key = self.locate(entry.address)
+        return (ImportedObject(store, entry), key) if is_absolute(entry.address) else (store, key)
 
     def open(self, url: str) -> ReplacingStore:
         """Opens the store at a root outside the namespace, from which no key escapes. Asks nothing of it."""

@@ -136,14 +136,17 @@ class CloudStore:
             raise self._map(error, key, "read") from error
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
+        return self.get_range_seen(key, start, length)[0]
+
+    def get_range_seen(self, key: str, start: int, length: int) -> tuple[bytes, StoredObject]:
         import obstore
 
         if length == 0:
-            self.head(key)
-            return b""
+            return b"", self.head(key)
         name = self._name(key)
         try:
-            data = bytes(obstore.get_range(self._bucket.store, name, start=start, length=length))
+            found = obstore.get(self._bucket.store, name, options={"range": (start, start + length)})
+            data = bytes(found.bytes())
         except Exception as error:
             mapped = self._map(error, key, "read")
             if cloud_failures.is_bad_range(error):
@@ -151,7 +154,7 @@ class CloudStore:
             raise mapped from error
         if len(data) != length:
             raise self._too_short(key, start, length)
-        return data
+        return data, self._stored(found.meta)
 
     def head(self, key: str) -> StoredObject:
         import obstore

@@ -110,6 +110,14 @@ class LocalStore:
         finally:
             os.close(fd)
 
+    def get_range_seen(self, key: str, start: int, length: int) -> tuple[bytes, StoredObject]:
+        fd = self._open(key)
+        try:
+            data = self._read(fd, key, start, length)
+            return data, self._stored(key, os.fstat(fd))  # told of after the read: a change while it ran is seen
+        finally:
+            os.close(fd)
+
     def head(self, key: str) -> StoredObject:
         path = self._path(key)
         try:

@@ -32,30 +32,13 @@ class ObjectWriter(Protocol):
         ...
 
 
-class ObjectStore(Protocol):
-    """Objects by key (`a/b/c`, UTF-8) below one root. Thread-safe.
-
-    Nothing is ever overwritten: all writes create. Errors: NotFound(OBJECT_NOT_FOUND), Unavailable(STORE_UNAVAILABLE,
-    STORE_FULL, STORE_DENIED), OutcomeUnknown. A failed write leaves nothing visible.
-    """
-
-    @property
-    def url(self) -> str:
-        """The root: `file:///dir`, `s3://bucket/prefix`, `memory:///`, without a trailing '/'."""
-        ...
+class ObjectSource(Protocol):
+    """Reads objects by key. Thread-safe. Errors: NotFound(OBJECT_NOT_FOUND), Unavailable(STORE_UNAVAILABLE,
+    STORE_DENIED); of an imported object Refused(OBJECT_CHANGED)."""
 
     @property
     def is_local(self) -> bool:
         """True where calls are so quick that an event loop may make them in place (local files, memory)."""
-        ...
-
-    def put_if_absent(self, key: str, data: bytes) -> bool:
-        """Writes an object whole, durably. False where the key is taken, which changes nothing. A lost reply is read
-        back: True where the bytes that stand there can only be ours (the key was absent before the call)."""
-        ...
-
-    def writer(self, key: str) -> ObjectWriter:
-        """Opens a writer for a key that nothing else writes (a fresh unique name)."""
         ...
 
     def get(self, key: str) -> bytes:
@@ -70,6 +53,36 @@ class ObjectStore(Protocol):
         """Tells size, ETag and time. Raises NotFound."""
         ...
 
+    def local_path(self, key: str) -> Path | None:
+        """The file that holds the object, where the store is a local folder; None elsewhere."""
+        ...
+
+
+class ObjectStore(ObjectSource, Protocol):
+    """Objects by key (`a/b/c`, UTF-8) below one root. Thread-safe.
+
+    Nothing is ever overwritten: all writes create. Errors: NotFound(OBJECT_NOT_FOUND), Unavailable(STORE_UNAVAILABLE,
+    STORE_FULL, STORE_DENIED), OutcomeUnknown. A failed write leaves nothing visible.
+    """
+
+    @property
+    def url(self) -> str:
+        """The root: `file:///dir`, `s3://bucket/prefix`, `memory:///`, without a trailing '/'."""
+        ...
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Writes an object whole, durably. False where the key is taken, which changes nothing. A lost reply is read
+        back: True where the bytes that stand there can only be ours (the key was absent before the call)."""
+        ...
+
+    def writer(self, key: str) -> ObjectWriter:
+        """Opens a writer for a key that nothing else writes (a fresh unique name)."""
+        ...
+
+    def get_range_seen(self, key: str, start: int, length: int) -> tuple[bytes, StoredObject]:
+        """Reads as `get_range`, and tells of the very object that was read, in one request."""
+        ...
+
     def list(self, prefix: str = "", start_after: str = "") -> Iterator[StoredObject]:
         """Lists all objects whose key starts with `prefix`, and is greater than `start_after`, in the order of their
         UTF-8 bytes. Streams: memory does not grow with the number of objects (of one folder, for a local store)."""
@@ -81,10 +94,6 @@ class ObjectStore(Protocol):
 
     def compose(self, key: str, parts: Sequence[str]) -> None:
         """Writes the concatenation of existing objects of this store as a new one, in constant memory."""
-        ...
-
-    def local_path(self, key: str) -> Path | None:
-        """The file that holds the object, where the store is a local folder; None elsewhere."""
         ...
 
 

@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from lakegate.objectstore.protocol import ObjectStore
+from lakegate.objectstore.protocol import ObjectSource
 
 PIECE_BYTES = 8 << 20
 _AHEAD = 3
 
 
-def pieces(store: ObjectStore, key: str, size: int) -> Iterator[bytes]:
+def pieces(store: ObjectSource, key: str, size: int) -> Iterator[bytes]:
     """Yields the first `size` bytes of an object in pieces of 8 MiB. Memory: a few pieces.
 
     Raises what `get_range` raises: NotFound, and Corrupt where the object is shorter.

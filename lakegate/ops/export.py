@@ -14,7 +14,7 @@ from lakegate.errors import Corrupt, ErrorKind, InvalidInput, NotFound
 from lakegate.ids import CommitId
 from lakegate.model import Entry, ExportRequest, Progress
 from lakegate.objectstore import urls
-from lakegate.objectstore.protocol import ObjectStore, ReplacingStore
+from lakegate.objectstore.protocol import ObjectSource, ReplacingStore
 from lakegate.objectstore.streaming import pieces
 from lakegate.ops.export_plan import Plan, inspect, is_log, is_log_commit, log_folder_of, same_content
 from lakegate.ops.import_sources import refuse_namespaces
@@ -162,7 +162,7 @@ class _Export:
         """Writes one object where it is needed. False: it was there."""
         if not self.is_needed(entry):
             return False
-        source, key = self._ctx.addresses.locate(entry.address)
+        source, key = self._ctx.addresses.source(entry)
         writer = self._plan.store.replacer(self._plan.key_of(entry.path), entry.mtime)
         try:
             size = _copy(source, key, entry, writer.write)
@@ -181,7 +181,7 @@ class _Export:
         return True
 
 
-def _copy(source: ObjectStore, key: str, entry: Entry, write: Callable[[bytes], None]) -> int:
+def _copy(source: ObjectSource, key: str, entry: Entry, write: Callable[[bytes], None]) -> int:
     actual = source.head(key).size
     if actual != entry.size:
         return actual

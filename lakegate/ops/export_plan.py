@@ -106,7 +106,7 @@ def same_content(ctx: RepositoryContext, entry: Entry, store: ReplacingStore, th
         for piece in pieces(store, there.key, there.size):
             digest.update(piece)
         return entry.digest == "sha256:" + digest.hexdigest()
-    source, key = ctx.addresses.locate(entry.address)
+    source, key = ctx.addresses.source(entry)
     both = zip(pieces(store, there.key, there.size), pieces(source, key, there.size), strict=True)
     return all(mine == other for mine, other in both)
 

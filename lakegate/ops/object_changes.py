@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lakegate import staging, tree
 from lakegate.context import RepositoryContext
-from lakegate.errors import NotFound
+from lakegate.errors import NotFound, Refused
 from lakegate.format.kinds import OBJECTS
 from lakegate.ids import CommitId, StagingToken
 from lakegate.metastore.protocol import StagedRow
@@ -55,8 +55,8 @@ def _staged_change(ctx: RepositoryContext, row: StagedRow, before: Entry | None)
 def _repairs(ctx: RepositoryContext, before: Entry, after: Entry) -> bool:
     if after.address == before.address:
         return False
-    store, key = ctx.addresses.locate(before.address)
+    store, key = ctx.addresses.source(before)
     try:
         return store.head(key).size != before.size
-    except NotFound:
+    except (NotFound, Refused):  # gone, or an imported object that was changed
         return True

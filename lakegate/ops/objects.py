@@ -20,11 +20,12 @@ _PIECE = 1 << 20
 
 
 class StoredReader:
-    """One object, opened: its bytes never change, for a physical address is written once."""
+    """One object, opened: its bytes never change. A physical address is written once, and of an imported object that
+    was changed since, nothing is read: Refused(OBJECT_CHANGED)."""
 
     def __init__(self, ctx: RepositoryContext, entry: Entry) -> None:
         self.entry = entry
-        self._store, self._key = ctx.addresses.locate(entry.address)
+        self._store, self._key = ctx.addresses.source(entry)
 
     @property
     def is_local(self) -> bool:

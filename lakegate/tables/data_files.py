@@ -12,14 +12,15 @@ from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, Refused
 from lakegate.format.kinds import FILES
 from lakegate.model import Entry, FileEntry, TableVersion
-from lakegate.objectstore.protocol import ObjectStore
+from lakegate.objectstore.addresses import is_absolute
+from lakegate.objectstore.protocol import ObjectSource
 from lakegate.snapshot import Snapshot
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.fs as pafs
 
-    from lakegate.tables.store_filesystem import StoreHandler
+    from lakegate.tables.store_filesystem import EntryHandler
 
 _STEPS = 32
 
@@ -90,7 +91,7 @@ def missing_file(table: str, path: str) -> Refused:
 class StoredFile(io.RawIOBase):
     """One stored object as a file that is read at random: every read is one range of the store."""
 
-    def __init__(self, store: ObjectStore, key: str, size: int) -> None:
+    def __init__(self, store: ObjectSource, key: str, size: int) -> None:
         super().__init__()
         self._store = store
         self._key = key
@@ -136,7 +137,7 @@ def open_arrow(ctx: RepositoryContext, entry: Entry) -> pa.NativeFile:
     """Opens an object for Arrow's readers, at random access and constant memory."""
     import pyarrow as pa
 
-    store, key = ctx.addresses.locate(entry.address)
+    store, key = ctx.addresses.source(entry)
     local = store.local_path(key)
     if local is not None:
         try:
@@ -149,32 +150,32 @@ def open_arrow(ctx: RepositoryContext, entry: Entry) -> pa.NativeFile:
 
 def read_range(ctx: RepositoryContext, entry: Entry, start: int, length: int) -> bytes:
     """Reads a range of an object. Raises Corrupt where the object is shorter."""
-    store, key = ctx.addresses.locate(entry.address)
+    store, key = ctx.addresses.source(entry)
     return store.get_range(key, start, length)
 
 
 class Locations:
-    """Gives each object the (path, filesystem) under which Arrow's datasets open it."""
+    """Gives each object of one snapshot the (path, filesystem) under which Arrow's datasets open it."""
 
     def __init__(self, ctx: RepositoryContext) -> None:
         import pyarrow.fs as pafs
 
         self._ctx = ctx
         self._local: pafs.FileSystem = pafs.LocalFileSystem()
-        self._remote: dict[int, StoreHandler] = {}
+        self._handler: EntryHandler | None = None
 
     def of(self, entry: Entry) -> tuple[str, pafs.FileSystem]:
         """The path of an object's bytes and the filesystem to open it with."""
         import pyarrow.fs as pafs
 
-        from lakegate.tables.store_filesystem import StoreHandler
+        from lakegate.tables.store_filesystem import EntryHandler
 
-        store, key = self._ctx.addresses.locate(entry.address)
-        local = store.local_path(key)
-        if local is not None:
-            return str(local), self._local
-        handler = self._remote.get(id(store))
-        if handler is None:
-            handler = self._remote[id(store)] = StoreHandler(store)
-        handler.sizes[key] = entry.size
-        return key, pafs.PyFileSystem(handler)
+        if not is_absolute(entry.address):
+            store, key = self._ctx.addresses.source(entry)
+            local = store.local_path(key)
+            if local is not None:
+                return str(local), self._local
+        if self._handler is None:
+            self._handler = EntryHandler(self._ctx)
+        self._handler.entries[entry.path] = entry
+        return entry.path, pafs.PyFileSystem(self._handler)

@@ -50,7 +50,7 @@ def load_overrides(ctx: RepositoryContext, objects_root: NodeId) -> Overrides:
         return Overrides()
     if entry.size > _MAX_BYTES:
         raise _invalid(f"is larger than {_MAX_BYTES} bytes")
-    store, key = ctx.addresses.locate(entry.address)
+    store, key = ctx.addresses.source(entry)
     return parse_overrides(store.get(key))
 
 

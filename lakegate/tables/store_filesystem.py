@@ -1,4 +1,4 @@
-"""An ObjectStore as a filesystem that Arrow's datasets read. Read-only."""
+"""Objects of a snapshot as a filesystem that Arrow's datasets read. Read-only."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any, NoReturn
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from lakegate.errors import NotFound, NotOffered
-from lakegate.objectstore.protocol import ObjectStore
-from lakegate.tables.data_files import StoredFile
+from lakegate.context import RepositoryContext
+from lakegate.errors import NotOffered
+from lakegate.model import Entry
+from lakegate.tables.data_files import open_arrow
 
 
 class ReadOnlyHandler(pafs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no types
@@ -52,18 +53,18 @@ class ReadOnlyHandler(pafs.FileSystemHandler):  # type: ignore[misc]  # pyarrow 
         raise _read_only()
 
 
-class StoreHandler(ReadOnlyHandler):
-    """Opens the objects of one store by key. `sizes` are those that are known without asking it."""
+class EntryHandler(ReadOnlyHandler):
+    """Opens the `entries` of one snapshot by their paths; an imported one is held against its entry at each opening."""
 
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
-        self.sizes: dict[str, int] = {}
+    def __init__(self, ctx: RepositoryContext) -> None:
+        self._ctx = ctx
+        self.entries: dict[str, Entry] = {}
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, StoreHandler) and self._store is other._store
+        return self is other
 
     def __hash__(self) -> int:
-        return id(self._store)
+        return id(self)
 
     def get_file_info(self, paths: list[str]) -> list[pafs.FileInfo]:
         return [self._info(path) for path in paths]
@@ -72,17 +73,13 @@ class StoreHandler(ReadOnlyHandler):
         return self.open_input_file(path)
 
     def open_input_file(self, path: str) -> pa.NativeFile:
-        return pa.PythonFile(StoredFile(self._store, path, self._size(path)), mode="r")
-
-    def _size(self, path: str) -> int:
-        known = self.sizes.get(path)
-        return self._store.head(path).size if known is None else known
+        return open_arrow(self._ctx, self.entries[path])
 
     def _info(self, path: str) -> pafs.FileInfo:
-        try:
-            return pafs.FileInfo(path, pafs.FileType.File, size=self._size(path))
-        except NotFound:
+        entry = self.entries.get(path)
+        if entry is None:
             return pafs.FileInfo(path, pafs.FileType.NotFound)
+        return pafs.FileInfo(path, pafs.FileType.File, size=entry.size)
 
 
 def _read_only() -> NotOffered:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.kinds import FILES, OBJECTS
 from lakegate.ids import CommitId
-from lakegate.model import Entry, FileEntry, TableVersion
+from lakegate.model import FileEntry, ImportKind, ImportSource, TableVersion
+from lakegate.ops.import_sources import entries, open_source
 from lakegate.snapshot import Snapshot
 
 SCHEMA = json.dumps(
@@ -21,27 +21,10 @@ SCHEMA = json.dumps(
 )
 
 
-def folder_entries(folder: Path, prefix: str) -> Iterator[Entry]:
-    """Yields the files of a folder as entries below `prefix`, sorted by path; their bytes stay where they are."""
-    found: list[Entry] = []
-    for file in folder.rglob("*"):
-        if file.is_file():
-            data = file.read_bytes()
-            found.append(
-                Entry(
-                    path=f"{prefix}/{file.relative_to(folder).as_posix()}",
-                    address=f"file://{file}",
-                    size=len(data),
-                    etag=hashlib.md5(data, usedforsecurity=False).hexdigest(),
-                    mtime=file.stat().st_mtime_ns // 1_000_000,
-                )
-            )
-    return iter(sorted(found, key=lambda entry: entry.path))
-
-
 def folder_snapshot(ctx: RepositoryContext, folder: Path, prefix: str = "t") -> Snapshot:
-    """A view that holds the files of a folder below `prefix`, as they are now; they must not be overwritten later."""
-    return Snapshot(ctx, CommitId(""), tree.build(ctx.manifests.nodes, OBJECTS, folder_entries(folder, prefix)))
+    """A view that holds the files of a folder below `prefix`, as an import would; they must not be changed later."""
+    source = open_source(ctx, ImportSource(ImportKind.PREFIX, str(folder), prefix))
+    return Snapshot(ctx, CommitId(""), tree.build(ctx.manifests.nodes, OBJECTS, entries((source,))))
 
 
 def live_files(ctx: RepositoryContext, table: TableVersion) -> dict[str, FileEntry]:

@@ -91,6 +91,9 @@ class FaultyStore:
     def get_range(self, key: str, start: int, length: int) -> bytes:
         return self.run(Call("get_range", key, length), lambda: self.inner.get_range(key, start, length))
 
+    def get_range_seen(self, key: str, start: int, length: int) -> tuple[bytes, StoredObject]:
+        return self.run(Call("get_range", key, length), lambda: self.inner.get_range_seen(key, start, length))
+
     def head(self, key: str) -> StoredObject:
         return self.run(Call("head", key), lambda: self.inner.head(key))
 

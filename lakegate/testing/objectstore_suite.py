@@ -71,6 +71,13 @@ class ObjectStoreSuite:
             with pytest.raises(Corrupt):
                 store.get_range("k", start, length)
 
+    def test_a_range_comes_with_what_is_known_of_its_object(self, store: ObjectStore) -> None:
+        store.put_if_absent("k", bytes(range(100)))
+        for start, length in ((0, 100), (90, 10), (7, 0)):
+            assert store.get_range_seen("k", start, length) == (bytes(range(start, start + length)), store.head("k"))
+        with pytest.raises(Corrupt):
+            store.get_range_seen("k", 90, 11)
+
     def test_etag_is_stable_and_tells_versions_apart(self, store: ObjectStore) -> None:
         store.put_if_absent("k", b"1")
         first = store.head("k").etag

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
+from pathlib import Path
 
+import httpx
 import pytest
 
 from lakegate.testing.s3 import Request, S3Lake, encoded
@@ -40,6 +43,26 @@ def test_ranges(s3: S3Lake) -> None:
     assert (beyond.status, beyond.code, beyond.headers["content-range"]) == (416, "InvalidRange", "bytes */10")
     head = s3.head("main/x", range="bytes=-3")
     assert (head.status, head.headers["content-length"], head.body) == (206, "3", b"")
+
+
+@pytest.mark.parametrize("size", [10, 2 << 20])
+def test_an_imported_object_that_was_changed_is_refused(s3: S3Lake, tmp_path: Path, size: int) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(bytes(size))
+    body = {"physical_address": f"file://{file}", "checksum": "", "size_bytes": size}
+    url = f"{s3.url}/api/v1/repositories/{s3.repository}"
+    login = (s3.access_key_id, s3.secret_access_key)
+    staged = httpx.put(f"{url}/branches/main/objects", params={"path": "x"}, json=body, auth=login)
+    assert staged.status_code == 201, staged.text
+    assert s3.get("main/x").body == bytes(size)
+    file.write_bytes(b"1" * size)
+    os.utime(file, ns=(1, 1))
+    for reply in (s3.get("main/x"), s3.get("main/x", range="bytes=3-4")):
+        assert (reply.status, reply.code) == (409, "InvalidObjectState")
+        assert str(file) in reply.text("Message")
+    for headers in ({}, {"range": "bytes=3-4"}):
+        read = httpx.get(f"{url}/refs/main/objects", params={"path": "x"}, headers=headers, auth=login)
+        assert (read.status_code, read.json()["code"]) == (409, "object_changed")
 
 
 def test_an_empty_object_is_read_whole(s3: S3Lake) -> None:

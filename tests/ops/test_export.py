@@ -13,7 +13,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from lakegate import tree
-from lakegate.errors import Corrupt, ErrorKind, InvalidInput, LakegateError, NotFound, Refused, Unavailable
+from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, Refused, Unavailable
 from lakegate.format.kinds import FILES, TABLES
 from lakegate.model import (
     CommitRequest,
@@ -198,8 +198,9 @@ def test_gone_or_changed_bytes_are_named(repo: EmbeddedRepository, target: Path,
     source = ImportSource(ImportKind.PREFIX, str(tmp_path / "source"), "in")
     import_(repo.ctx, "main", ImportRequest((source,), CommitRequest("import")))
     (tmp_path / "source" / "file").write_bytes(b"123")
-    with pytest.raises(Corrupt, match="in/file"):
+    with pytest.raises(Refused, match="in/file") as caught:
         run(repo, target, "in")
+    assert caught.value.kind is ErrorKind.OBJECT_CHANGED
     (tmp_path / "source" / "file").unlink()
     with pytest.raises(NotFound, match="in/file"):
         run(repo, target, "in")

@@ -38,7 +38,7 @@ _READS: dict[int | str, dict[str, Any]] = {
     "/refs/{ref}/objects",
     operation_id="getObject",
     response_class=Response,
-    responses=errors(404, 410, 412, 416) | _READS,
+    responses=errors(404, 409, 410, 412, 416) | _READS,
 )
 def get_object(
     call: Call,

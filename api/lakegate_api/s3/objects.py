@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from lakegate.errors import ErrorKind, NotFound
 from lakegate.ids import CommitId, is_full_id
 from lakegate.model import Entry
-from lakegate.ops.objects import StoredReader
 from lakegate.snapshot import object_not_found
 from lakegate_api.rest.ranges import parse_range
 from lakegate_api.s3.answers import Answer
@@ -78,7 +77,9 @@ async def read_object(call: ObjectCall) -> Answer:
         if reader.is_local:
             return Answer(status, headers, reader.read(start, length))
         return Answer(status, headers, await call.run(lambda: reader.read(start, length)))
-    return Answer(status, headers, stream=_stream(call, reader, start, length))
+    chunks = reader.chunks(start, length, _PIECE)
+    first = await call.run(lambda: next(chunks))  # bytes that can't be read are an error with its status
+    return Answer(status, headers, stream=_stream(call, first, chunks))
 
 
 async def attributes(call: ObjectCall) -> Answer:
@@ -103,18 +104,19 @@ async def attributes(call: ObjectCall) -> Answer:
     return answer
 
 
-async def _stream(call: ObjectCall, reader: StoredReader, start: int, length: int) -> AsyncIterator[bytes]:
-    """Reads piece by piece in a thread, one piece ahead of the client. Stops where the client is gone."""
+async def _stream(call: ObjectCall, piece: bytes, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Sends a first piece and what follows, reading in a thread, one piece ahead of the client. Stops where the client
+    is gone."""
     threads = call.call.service.threads
     gone = asyncio.ensure_future(_disconnected(call))
-    chunks = reader.chunks(start, length, _PIECE)
     ahead = threads.start(lambda: next(chunks, b""))
     try:
-        while piece := await ahead:
+        while piece:
             if gone.done():
                 raise ConnectionAbortedError("the client went away")
-            ahead = threads.start(lambda: next(chunks, b""))
             yield piece
+            piece = await ahead
+            ahead = threads.start(lambda: next(chunks, b""))
     finally:
         gone.cancel()
         await asyncio.wait([ahead])

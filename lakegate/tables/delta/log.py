@@ -191,7 +191,7 @@ def read_commit(ctx: RepositoryContext, table: str, version: int, entry: Entry) 
 
 def read_bytes(ctx: RepositoryContext, table: str, entry: Entry) -> bytes:
     """Reads a log file whole. Raises Refused(DELTA_LOG_INVALID) where its bytes are gone."""
-    store, key = ctx.addresses.locate(entry.address)
+    store, key = ctx.addresses.source(entry)
     try:
         return store.get(key)
     except NotFound as error:

@@ -282,7 +282,7 @@ def _change_files(ctx: RepositoryContext, actions: LogActions, entry: Entry) -> 
     """The `cdc` actions whole; parsing keeps only their paths."""
     if not actions.change_files:
         return ()
-    store, key = ctx.addresses.locate(entry.address)
+    store, key = ctx.addresses.source(entry)
     lines = (orjson.loads(line) for line in store.get(key).split(b"\n") if line.strip())
     return tuple(line["cdc"] for line in lines if line.get("cdc") is not None)
 
