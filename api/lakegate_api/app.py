@@ -1,4 +1,4 @@
-"""One ASGI application for one port: S3 requests go to the gateway, all others to REST and pages."""
+"""One ASGI application for one port: REST and its pages have their paths, all else is the S3 gateway's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lakegate.access import Authenticator
 from lakegate.config import ServerSettings
 from lakegate.repository import EmbeddedLake
-from lakegate_api.rest.application import Served, create_api
+from lakegate_api.rest.application import PAGES, Served, create_api
 from lakegate_api.s3.addressing import GatewayOptions
 from lakegate_api.s3.app import S3Gateway
 from lakegate_api.storage import storage_config
@@ -17,7 +17,8 @@ _SIGNED_QUERY = (b"x-amz-algorithm=", b"x-amz-credential=", b"x-amz-signature=",
 
 
 class Application:
-    """Tells S3 requests from others: by AWS authentication in header or query, an `x-amz-` header, or the host."""
+    """Tells S3 requests from others: by AWS authentication in header or query, an `x-amz-` header, the host; and, where
+    no credentials of another kind came, by a path that is none of REST's: an unsigned request is refused as S3 does."""
 
     def __init__(self, rest: ASGIApp, s3: ASGIApp, s3_hosts: tuple[str, ...]) -> None:
         self._rest = rest
@@ -32,10 +33,12 @@ class Application:
             await self._rest(scope, receive, send)
 
     def _is_s3(self, scope: Scope) -> bool:
+        credentials = False
         for name, value in scope["headers"]:
             if name == b"authorization":
                 if value.startswith((b"AWS4-", b"AWS ")):
                     return True
+                credentials = True
             elif name.startswith(b"x-amz-"):
                 return True
             elif name == b"host" and self._hosts:
@@ -43,7 +46,10 @@ class Application:
                 if host in self._hosts or host.endswith(self._suffixes):
                     return True
         query = scope["query_string"].lower()
-        return any(part.startswith(_SIGNED_QUERY) for part in query.split(b"&")) if query else False
+        if query and any(part.startswith(_SIGNED_QUERY) for part in query.split(b"&")):
+            return True
+        path: str = scope["path"]
+        return not (credentials or path in PAGES or path.startswith("/api/"))
 
 
 def create_rest_app(lake: EmbeddedLake, authenticator: Authenticator, settings: ServerSettings) -> ASGIApp:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from lakegate.testing.s3 import Request, S3Lake, signed_headers
+from lakegate_api.rest.application import PAGES
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,27 @@ def test_unsigned_requests_are_refused(s3: S3Lake) -> None:
     reply = s3.send(Request("GET", f"/{s3.repository}/main/x"), {"host": s3.host, "x-amz-date": "20260101T000000Z"})
     assert (reply.status, reply.code) == (403, "AccessDenied")
     assert "not signed" in reply.text("Message")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD"])
+def test_an_anonymous_request_is_refused_in_the_form_of_s3(s3: S3Lake, method: str) -> None:
+    for path in ("main/x", "main/_delta_log/00000000000000000000.json", "?list-type=2"):
+        answer = httpx.request(method, f"{s3.url}/{s3.repository}/{path}", content=b"x" if method == "PUT" else None)
+        assert answer.status_code == 403
+        if method != "HEAD":
+            assert answer.headers["content-type"] == "application/xml"
+            assert "<Code>AccessDenied</Code>" in answer.text
+            assert "access key" in answer.text
+
+
+def test_paths_of_rest_and_its_pages_stay_with_rest(s3: S3Lake) -> None:
+    for path in PAGES:
+        assert httpx.get(f"{s3.url}{path}").status_code == 200
+    assert httpx.get(f"{s3.url}/api/v1/repositories").json()["code"] == "unauthenticated"
+    assert httpx.get(f"{s3.url}/api/v9/none").json()["code"] == "not_offered"
+    # Who sends credentials of REST means REST: `/api/v1` was forgotten.
+    wrong = httpx.get(f"{s3.url}/repositories", auth=(s3.access_key_id, s3.secret_access_key))
+    assert (wrong.status_code, wrong.json()["code"]) == (404, "not_offered")
 
 
 def test_presigned_urls_end(s3: S3Lake) -> None:

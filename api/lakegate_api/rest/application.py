@@ -42,6 +42,9 @@ from lakegate_api.rest.text import Utf8Urls
 
 _log = logging.getLogger(__name__)
 
+# What is served beside the routes below /api/.
+PAGES = frozenset({"/", "/docs", "/healthz", "/openapi.json"})
+
 _ABOUT = """Git for a data lake: repositories, branches, tags and commits over Delta tables, Parquet datasets and files.
 
 Every route but the health check, set-up state, log-in and log-out asks for credentials: the access key id and secret as
