@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 
@@ -12,6 +13,8 @@ from lakegate.metastore.protocol import KeyRecord, MetaStore, UserRecord
 
 ADMIN = "admin"
 
+_log = logging.getLogger(__name__)
+
 
 def bootstrap_admin(
     meta: MetaStore, box: SecretBox, access_key_id: str | None = None, secret: str | None = None
@@ -19,8 +22,8 @@ def bootstrap_admin(
     """Makes the admin with an access key: the given one, or a random one.
 
     Returns the key; None where the admin had one before. A given key that is not the admin's yet, or has another
-    secret, is then added to the admin's keys. Raises InvalidInput(INVALID_CONFIG) for half a key, one with characters
-    that don't get through HTTP, or one that belongs to another user.
+    secret, is then added to the admin's keys, and the log says so. Raises InvalidInput(INVALID_CONFIG) for half a key,
+    one with characters that don't get through HTTP, or one that belongs to another user.
     """
     given = _given(access_key_id, secret)
     try:
@@ -31,7 +34,14 @@ def bootstrap_admin(
         had_one = False
     if had_one:
         if given is not None and not _is_stored(meta, box, given):
+            is_new = meta.get_key(given.access_key_id) is None
             _put(meta, box, given)
+            _log.warning(
+                "The settings give the admin %s; all other keys go on.",
+                f"the access key {given.access_key_id}, which was not there before"
+                if is_new
+                else f"a new secret for the access key {given.access_key_id}: the old secret is refused from now on",
+            )
         return None
     made = given or new_credentials()
     _put(meta, box, made)

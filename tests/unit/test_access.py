@@ -108,15 +108,20 @@ def test_the_first_start_makes_a_random_key_and_the_second_none(meta: MetaStore)
     assert made.secret.encode() not in record.secret
 
 
-def test_a_given_key_is_taken_and_replaced(meta: MetaStore) -> None:
+def test_a_given_key_is_taken_and_replaced(meta: MetaStore, caplog: pytest.LogCaptureFixture) -> None:
     first = bootstrap_admin(meta, BOX, "ADMINKEY", "old-secret")
     assert first is not None
     assert (first.access_key_id, first.secret) == ("ADMINKEY", "old-secret")
     before = meta.get_key("ADMINKEY")
     assert bootstrap_admin(meta, BOX, "ADMINKEY", "old-secret") is None
     assert meta.get_key("ADMINKEY") == before
+    assert not caplog.records
     assert bootstrap_admin(meta, BOX, "ADMINKEY", "new-secret") is None
     assert bootstrap_admin(meta, BOX, "SECOND", "its-secret") is None
+    replaced, added = caplog.messages
+    assert "a new secret for the access key ADMINKEY" in replaced
+    assert "the access key SECOND, which was not there before" in added
+    assert "-secret" not in caplog.text
     who = Authenticator(meta, BOX)
     assert (who.secret_of("ADMINKEY"), who.secret_of("SECOND")) == ("new-secret", "its-secret")
 
