@@ -6,7 +6,7 @@ import sys
 
 
 def app() -> None:
-    """Runs the command line. Exit status: 0 done, 1 refused, 2 bad usage, 3 conflict."""
+    """Runs the command line. Exit status: 0 done, 1 refused, 2 bad usage, 3 conflict, 130 stopped by Ctrl-C."""
     if sys.argv[1:] == ["--version"]:
         from lakegate.version import VERSION
 
@@ -16,6 +16,11 @@ def app() -> None:
 
     # Imports make many objects and hardly any garbage: collecting while they run costs a fifth of a short call.
     gc.disable()
-    from lakegate_cli.root import run
+    try:
+        from lakegate_cli.root import run
 
-    sys.exit(run(sys.argv[1:]))
+        status = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while modules were still being imported, or the lake was being closed
+        sys.stderr.write("Stopped.\n")
+        status = 130
+    sys.exit(status)

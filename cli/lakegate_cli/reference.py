@@ -24,11 +24,12 @@ A ref is `REPOSITORY/REF`, or `REF` alone where a repository is set (`--repo`, `
 and tables are `REPOSITORY/REF/PATH`. `lake://` may stand before any of them. REF is a branch, a tag, a commit id or the
 first digits of one, with `~2`, `^2` or `@{2026-01-31}` behind it.
 
-Exit status: 0 done, 1 refused, 2 bad usage, 3 conflict; `lakegate run` ends with its program's.
+Exit status: 0 done; 1 refused, also a commit, merge or rollback that finds nothing to do; 2 bad usage; 3 conflict;
+130 stopped by Ctrl-C. `lakegate run` ends with its program's.
 
 | variable | says |
 |---|---|
-| `LAKEGATE_URL` | where the lake's server is |
+| `LAKEGATE_URL` | where the lake's server is; `init`, `serve` and `config` are about a folder and pass it over |
 | `LAKEGATE_HOME` | the folder of a lake without a server |
 | `LAKEGATE_ACCESS_KEY_ID`, `LAKEGATE_SECRET_ACCESS_KEY` | the access key for the server |
 | `LAKEGATE_REPO` | the repository of refs that name none |

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lakegate.errors import LakegateError, MergeConflict, NotOffered
+from lakegate.errors import ErrorKind, LakegateError, MergeConflict, NotOffered
 from lakegate.version import VERSION
 from lakegate_cli import output
 from lakegate_cli.session import Session
 
-DONE, REFUSED, USAGE, CONFLICT = 0, 1, 2, 3
+DONE, REFUSED, USAGE, CONFLICT, STOPPED = 0, 1, 2, 3, 130
 
 # What stands at the root, in the order of the help: a command of the module, or (with None) the module's whole group.
 _COMMANDS: dict[str, tuple[str, str | None]] = {
@@ -128,10 +128,12 @@ def run(arguments: Sequence[str]) -> int:
         status = app(args=list(arguments), prog_name="lakegate", obj=session, standalone_mode=False)
     except LakegateError as error:
         output.show_error(error, session.json)
+        if error.kind is ErrorKind.CANCELLED:
+            return STOPPED
         return CONFLICT if isinstance(error, MergeConflict) else REFUSED
     except (typer.Abort, KeyboardInterrupt):
         output.warn("Stopped.")
-        return REFUSED
+        return STOPPED
     except BrokenPipeError:
         # Whoever read the output has seen enough; what is still buffered must not be flushed into the closed pipe.
         sys.stdout = None

@@ -42,19 +42,22 @@ class Session:
         return found or str(DEFAULT_HOME)
 
     def folder(self) -> Path:
-        """The folder of an embedded lake. Raises InvalidInput where the lake is a server's."""
-        where = self.where()
-        if where.startswith(("http://", "https://")):
+        """The folder of a lake on this machine, as `where` finds it; a server's URL that does not come from --lake is
+        passed over. Raises InvalidInput where --lake names a server."""
+        if self.url is not None and _is_url(self.url):
             raise InvalidInput(
                 ErrorKind.INVALID_ARGUMENT,
-                f"This works on a lake in a folder, and {where} is a server's.",
-                hint="Name the folder with --home, on the machine where the lake lies.",
+                f"This works on a lake in a folder, and {self.url} is a server's.",
+                hint="Leave --lake out, and name the folder with --home, on the machine where the lake lies.",
             )
-        return Path(where.removeprefix("file://"))
+        found = self.where()
+        if _is_url(found):
+            found = os.environ.get("LAKEGATE_HOME") or str(DEFAULT_HOME)
+        return Path(found.removeprefix("file://"))
 
     def is_remote(self) -> bool:
         """Tells whether the lake is a server's."""
-        return self.where().startswith(("http://", "https://"))
+        return _is_url(self.where())
 
     def open(self) -> Lake:
         """Opens the lake, once."""
@@ -138,6 +141,10 @@ class Session:
                 hint="Both refs of a command are of one repository.",
             )
         return ref
+
+
+def _is_url(lake: str) -> bool:
+    return lake.startswith(("http://", "https://"))
 
 
 def session(context: typer.Context) -> Session:

@@ -212,3 +212,25 @@ def test_short_calls_import_what_they_need_only() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", branch], capture_output=True, text=True, check=True)
+
+
+def test_ctrl_c_ends_in_one_line_however_early_it_comes(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    from lakegate_cli.main import app
+
+    def stop(*found: Any) -> None:
+        raise KeyboardInterrupt
+
+    class Stopping:
+        """Stands for a module that is being imported when Ctrl-C comes."""
+
+        find_spec = staticmethod(stop)
+
+    monkeypatch.setattr(sys, "argv", ["lakegate", "status"])
+    monkeypatch.setattr("gc.disable", bool)
+    monkeypatch.delitem(sys.modules, "lakegate_cli.root")
+    monkeypatch.setattr(sys, "meta_path", [Stopping, *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        app()
+    assert (ended.value.code, capsysbinary.readouterr().err) == (130, b"Stopped.\n")

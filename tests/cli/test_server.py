@@ -60,6 +60,19 @@ def test_commands_do_and_print_the_same_on_a_server_and_in_its_folder(served: An
     assert "FAULT" not in served("doctor")
 
 
+def test_what_concerns_the_local_lake_passes_the_servers_url_over(
+    shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKEGATE_URL", "http://127.0.0.1:1")
+    assert shell("init").startswith(f"The lake is in {tmp_path / 'lake'}.")
+    assert "unset LAKEGATE_URL" in shell.errors
+    assert shell.json("config")["lake"]["home"] == str(tmp_path / "lake")
+    monkeypatch.setenv("LAKEGATE_HOME", str(tmp_path / "other"))
+    assert shell.json("config")["lake"]["home"] == str(tmp_path / "other")
+    assert shell.json("config", "--home", "third")["lake"]["home"] == str(tmp_path / "third")
+    assert "--home" in shell.json("config", "--lake", "http://127.0.0.1:1", status=1)["hint"]
+
+
 def test_a_program_finds_its_pin_in_the_environment(served: Any, tmp_path: Path) -> None:
     served("repo", "create", "sales")
     served("put", "-", "sales/main/a", stdin=b"one")

@@ -7,7 +7,7 @@ import os
 
 import typer
 
-from lakegate_cli.output import say, show_json
+from lakegate_cli.output import say, show_json, warn
 from lakegate_cli.session import session
 
 app = typer.Typer(rich_markup_mode=None)
@@ -17,9 +17,12 @@ app = typer.Typer(rich_markup_mode=None)
 def init(context: typer.Context) -> None:
     from lakegate.repository import EmbeddedLake
 
-    home = session(context).folder()
+    current = session(context)
+    home = current.folder()
     EmbeddedLake.create(home, actor=getpass.getuser(), environment=os.environ).close()
-    if session(context).json:
+    if current.json:
         show_json({"url": f"file://{home.absolute()}"})
     else:
         say(f"The lake is in {home.absolute()}. Next: lakegate repo create NAME")
+    if current.is_remote():
+        warn(f"The other commands work on {current.where()}: unset LAKEGATE_URL, or give them --home {home}.")
