@@ -1,7 +1,13 @@
-"""Evaluates plain conditions (`lakegate.tables.predicates`) on rows."""
+"""Evaluates plain conditions (`lakegate.tables.predicates`) on rows.
+
+A comparison is evaluated only where SQL engines agree on it: between values of one kind, without loss. A text beside a
+number, a moment beside a text without its time zone, NaN, or an integer that no double holds are refused.
+"""
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from lakegate.errors import ErrorKind, Refused
@@ -30,6 +36,9 @@ _FUNCTIONS = {
     ">": "greater",
     ">=": "greater_equal",
 }
+_DOUBLE_DIGITS = 15
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:Z|[+-]\d{2}:\d{2})?", re.ASCII)
 
 
 def fails(condition: Predicate, batch: pa.RecordBatch) -> bool:
@@ -43,7 +52,7 @@ def fails(condition: Predicate, batch: pa.RecordBatch) -> bool:
         if isinstance(result, pa.Scalar):
             return batch.num_rows > 0 and result.as_py() is not True
         return bool(len(result)) and pc.call_function("all", [result.fill_null(False)]).as_py() is not True
-    except (pa.ArrowException, TypeError, KeyError) as error:
+    except (pa.ArrowException, TypeError, KeyError, OverflowError) as error:
         raise Refused(
             ErrorKind.DELTA_FEATURE_UNKNOWN,
             f"The condition can't be evaluated here: {str(error).splitlines()[0]}",
@@ -67,23 +76,80 @@ def _evaluate(condition: Predicate, batch: pa.RecordBatch) -> Any:
         case Or(parts):
             return _joined("or_kleene", parts, batch)
         case Comparison(operator, left, right):
-            a, b = _operand(left, batch), _operand(right, batch)
-            if isinstance(a, pa.Scalar) and not isinstance(b, pa.Scalar):
-                a = _as_type(a, b.type)
-            elif isinstance(b, pa.Scalar) and not isinstance(a, pa.Scalar):
-                b = _as_type(b, a.type)
+            a, b = _alike(_operand(left, batch), _operand(right, batch))
             return pc.call_function(_FUNCTIONS[operator], [a, b])
         case Unknown(text):
             raise TypeError(f"{text!r} is not a plain condition")
 
 
-def _as_type(value: pa.Scalar, wanted: pa.DataType) -> pa.Scalar:
-    """A literal beside a column: a number with a fraction is compared as one, also with a column of integers."""
+def _alike(a: Any, b: Any) -> tuple[Any, Any]:
+    """Two operands as types that compare without loss. Raises TypeError where what they mean hangs on the engine."""
     import pyarrow as pa
 
-    if pa.types.is_floating(value.type) and pa.types.is_integer(wanted):
-        return value
-    return value.cast(wanted)
+    if isinstance(a, pa.Scalar) and not isinstance(b, pa.Scalar):
+        a = _beside(a, b.type)
+    elif isinstance(b, pa.Scalar) and not isinstance(a, pa.Scalar):
+        b = _beside(b, a.type)
+    kinds = {_kind(a.type), _kind(b.type)}
+    if "double" in kinds and kinds <= {"integer", "double"}:
+        return _as_double(a), _as_double(b)
+    if a.type != b.type and not kinds <= {"integer", "decimal"} and kinds != {"text"}:
+        raise TypeError(f"how {a.type} compares with {b.type} hangs on the engine")
+    return a, b
+
+
+def _beside(literal: pa.Scalar, column: pa.DataType) -> pa.Scalar:
+    """A literal as what stands beside it, where it means one thing only there."""
+    import pyarrow as pa
+
+    value = literal.as_py()
+    if value is None:
+        return pa.scalar(None, column)
+    if isinstance(value, float) and pa.types.is_decimal(column):
+        exact = Decimal(repr(value))
+        if len(exact.as_tuple().digits) > _DOUBLE_DIGITS:
+            raise TypeError(f"{value} is not exact")
+        return pa.scalar(exact)
+    wanted = _DATE if pa.types.is_date(column) else _MOMENT if pa.types.is_timestamp(column) else None
+    if isinstance(value, str) and wanted is not None and wanted.fullmatch(value):
+        return literal.cast(column)  # a moment with a time zone needs one in the text, or this fails
+    return literal
+
+
+def _as_double(operand: Any) -> Any:
+    """An operand as doubles. Raises TypeError where it holds what these have not, or what engines compare each its own
+    way."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_floating(operand.type):
+        if pc.call_function("any", [pc.call_function("is_nan", [_column(operand)])]).as_py():
+            raise TypeError("it holds NaN")
+    else:
+        extent = pc.call_function("min_max", [_column(operand)]).as_py()
+        if any(abs(bound) > 2**53 for bound in extent.values() if bound is not None):
+            raise TypeError("it holds an integer beyond the exact ones of a double")
+    return operand.cast(pa.float64())
+
+
+def _column(operand: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.array([operand.as_py()], operand.type) if isinstance(operand, pa.Scalar) else operand
+
+
+def _kind(kind: pa.DataType) -> str:
+    import pyarrow as pa
+
+    if pa.types.is_integer(kind):
+        return "integer"
+    if pa.types.is_floating(kind):
+        return "double"
+    if pa.types.is_decimal(kind):
+        return "decimal"
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return "text"
+    return str(kind)
 
 
 def _joined(function: str, parts: tuple[Predicate, ...], batch: pa.RecordBatch) -> Any:

@@ -7,12 +7,14 @@ true and may be false.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum
 
-Value = bool | int | float | str | None
+Value = bool | int | float | str | date | None
 
 
 class Truth(Enum):
@@ -26,10 +28,14 @@ class Truth(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column by name; `qualifier` is what stands before the dot (a table's alias, or an outer field)."""
+    """A column by name; `qualifier` are the names before its dot (a table's alias, or outer fields)."""
 
     name: str
-    qualifier: str = ""
+    qualifier: tuple[str, ...] = ()
+
+    def is_field(self, columns: Collection[str]) -> bool:
+        """Tells whether it is a field inside one of the table's columns, whose lower-case names are given."""
+        return any(name.lower() in columns for name in self.qualifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,8 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_INTEGER = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
+_DATE = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])", re.ASCII)  # any month has 28 days
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "<>": "<>", "<=>": "<=>"}
 _SYNONYMS = {"==": "=", "!=": "<>"}
 
@@ -226,16 +234,16 @@ class _Parser:
             return Literal(text.lower() == "true")
         if text.lower() == "null":
             return Literal(None)
-        name, qualifier = _plain_name(text), ""
+        names = [_plain_name(text)]
         while self._symbol("."):
             kind, text = self._peek()
             if kind != "name":
                 raise _NotPlain
             self.at += 1
-            name, qualifier = _plain_name(text), f"{qualifier}.{name}".lstrip(".")
+            names.append(_plain_name(text))
         if self._peek() == ("symbol", "("):
             raise _NotPlain  # a function
-        return Column(name, qualifier)
+        return Column(names[-1], tuple(names[:-1]))
 
     def _peek(self) -> tuple[str, str]:
         return self._tokens[self.at] if self.at < len(self._tokens) else ("", "")
@@ -265,17 +273,17 @@ def _plain_name(text: str) -> str:
 # -- what is asked of a predicate -------------------------------------------------------------------------------------
 
 
-def columns_of(predicate: Predicate) -> set[str]:
-    """The names of the columns in the plain parts of a predicate."""
+def columns_of(predicate: Predicate) -> set[Column]:
+    """The columns in the plain parts of a predicate."""
     match predicate:
         case Comparison(_, left, right):
-            return {side.name for side in (left, right) if isinstance(side, Column)}
+            return {side for side in (left, right) if isinstance(side, Column)}
         case IsNull(operand):
-            return {operand.name} if isinstance(operand, Column) else set()
+            return {operand} if isinstance(operand, Column) else set()
         case Not(part):
             return columns_of(part)
         case And(parts) | Or(parts):
-            return {name for part in parts for name in columns_of(part)}
+            return {column for part in parts for column in columns_of(part)}
         case _:
             return set()
 
@@ -341,9 +349,10 @@ def _compared(operator: str, left: tuple[bool, Value], right: tuple[bool, Value]
         return _truth(a == b) if a is None or b is None else _compared("=", left, right)
     if a is None or b is None:
         return Truth.NULL
-    a, b = _alike(a, b)
-    if isinstance(a, str) != isinstance(b, str):
+    alike = _alike(operator, a, b)
+    if alike is None:
         return Truth.UNKNOWN
+    a, b = alike
     result: Mapping[str, Callable[[], bool]] = {
         "=": lambda: a == b,
         "<>": lambda: a != b,
@@ -355,22 +364,20 @@ def _compared(operator: str, left: tuple[bool, Value], right: tuple[bool, Value]
     return _truth(result[operator]())
 
 
-def _alike(a: Value, b: Value) -> tuple[Value, Value]:
-    """Makes a number of a text that stands beside one: partition values are text, literals may be either."""
-    if isinstance(a, str) and not isinstance(b, str):
-        return _number(a, b), b
-    if isinstance(b, str) and not isinstance(a, str):
-        return a, _number(b, a)
+def _alike(operator: str, a: Value, b: Value) -> tuple[Value, Value] | None:
+    """Two values as engines compare them; None where they differ in that, or it hangs on their settings."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        a, b = ({"true": True, "false": False}.get(v.lower(), v) if isinstance(v, str) else v for v in (a, b))
+        return (a, b) if isinstance(a, bool) and isinstance(b, bool) else None
+    if isinstance(a, date) or isinstance(b, date):
+        a, b = (date.fromisoformat(v) if isinstance(v, str) and _DATE.fullmatch(v) else v for v in (a, b))
+        return (a, b) if isinstance(a, date) and isinstance(b, date) else None
+    if any(isinstance(value, float) and math.isnan(value) for value in (a, b)):
+        return None
+    if isinstance(a, str) != isinstance(b, str):
+        # Some engines compare such as texts, some as numbers: a plain number is equal to its text for all of them.
+        if operator not in ("=", "<>", "<=>"):
+            return None
+        a, b = (int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value for value in (a, b))
+        return (a, b) if isinstance(a, int) and isinstance(b, int) else None
     return a, b
-
-
-def _number(text: str, beside: Value) -> Value:
-    if isinstance(beside, bool):
-        return {"true": True, "false": False}.get(text.lower(), text)
-    try:
-        return int(text)
-    except ValueError:
-        try:
-            return float(text)
-        except ValueError:
-            return text

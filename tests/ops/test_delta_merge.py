@@ -327,7 +327,7 @@ def test_a_vector_on_one_side_and_a_compaction_on_the_other(case: Case) -> None:
 # -- metadata, protocol and the rest of the state ---------------------------------------------------------------------
 
 
-def column(name: str, kind: str = "long", nullable: bool = True, **details: Any) -> dict[str, Any]:
+def column(name: str, kind: str | dict[str, Any] = "long", nullable: bool = True, **details: Any) -> dict[str, Any]:
     return {"name": name, "type": kind, "nullable": nullable, "metadata": details}
 
 
@@ -722,3 +722,31 @@ def test_in_commit_timestamps_that_both_sides_turned_on_count_since_the_destinat
     assert not plan.clashes
     assert case.checked().property(ICT_TIMESTAMP) == "1800000000777"
     assert case.checked().paths == {"a", "b", "s"}
+
+
+# -- conditions -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("condition", "conflict"), [("s.p = 1", True), ("t.p = 1", False)])
+def test_a_field_of_a_column_is_not_the_partition_of_that_name(case: Case, condition: str, conflict: bool) -> None:
+    inner = {"type": "struct", "fields": [column("p")]}
+    fields = metadata(schemaString=schema(column("s", inner), column("p")), partitionColumns=["p"])
+    one, two = {"p": "1"}, {"p": "2"}
+    base: Body = (protocol(), fields, add("a", partitionValues=one))
+    ours: Body = (
+        info("DELETE", operationParameters={"predicate": condition}),
+        remove("a"),
+        add("a1", partitionValues=one),
+    )
+    theirs: Body = (info("WRITE", operationParameters={"mode": "Append"}), add("d", partitionValues=two))
+    plan = case.merge([base], [ours], [theirs], Isolation.SERIALIZABLE)
+    assert kinds(plan) == ({K.CONCURRENT_APPEND} if conflict else set())
+
+
+def test_a_rule_on_a_field_of_a_column_is_not_checked_on_the_column_of_that_name(case: Case) -> None:
+    nested = schema(column("s", {"type": "struct", "fields": [column("id")]}), column("id"))
+    base: Body = (protocol(1, 3), metadata(schemaString=nested), add("a"))
+    ruled = altered({"delta.constraints.c": "s.id > 0"}, schemaString=nested)
+    (found,) = case.merge([base], [append("x")], [ruled]).clashes
+    assert found.kind is K.METADATA_CHANGED
+    assert found.why.endswith("can't be checked on the rows that the other side wrote")

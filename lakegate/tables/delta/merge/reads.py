@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import orjson
@@ -126,14 +127,15 @@ def _condition(transaction: Transaction) -> str:
 def _partition_condition(text: str, table: TableVersion) -> Predicate | None:
     """The parts of a condition that partition values decide; None where it has none."""
     partitions = {name.lower() for name in table.partition_columns}
+    columns = {part.name.lower() for part in parse_schema(table.schema).fields}
     found = parse_predicate(text)
     parts = found.parts if isinstance(found, And) else (found,)
     kept = tuple(
         part
         for part in parts
         if not isinstance(part, Unknown)
-        and (names := {name.lower() for name in columns_of(part)})
-        and names <= partitions
+        and (named := columns_of(part))
+        and all(column.name.lower() in partitions and not column.is_field(columns) for column in named)
     )
     return And(kept) if kept else None
 
@@ -153,8 +155,8 @@ def _matching(condition: Predicate, table: TableVersion) -> Callable[[FileEntry]
 
 
 def partition_values(file: FileEntry, schema: Struct) -> Mapping[str, tuple[bool, Value]]:
-    """Partition values by lower-case column name, as (known, value): texts, numbers and booleans; the text of other
-    types is not compared."""
+    """Partition values by lower-case column name, as (known, value): texts, numbers, booleans and dates; the text of
+    other types is not compared."""
     found: dict[str, tuple[bool, Value]] = {}
     for part in schema.fields:
         name = part.physical_name if part.physical_name in file.partition else part.name
@@ -169,8 +171,10 @@ def _typed(kind: Any, text: str | None) -> tuple[bool, Value]:
     name = kind.name if isinstance(kind, Primitive) else ""
     try:
         match name:
-            case "string" | "date":
+            case "string":
                 return True, text
+            case "date":
+                return True, date.fromisoformat(text)
             case "long" | "integer" | "short" | "byte":
                 return True, int(text)
             case "boolean":

@@ -219,8 +219,10 @@ def _compare_types(before: DataType, after: DataType, name: str, how: _Compariso
 def _broken(rules: Sequence[Rule], schema: Struct, files: Sequence[FileEntry], read: ReadRows) -> list[str]:
     """Names the rules that some row breaks, or that can't be checked."""
     found: list[str] = []
+    names = {column.name.lower() for column in schema.fields}
     for rule in rules:
-        columns = {schema.field(name) for name in columns_of(rule.condition)}
+        named = columns_of(rule.condition)
+        columns = {None if column.is_field(names) else schema.field(column.name) for column in named}
         known = tuple(sorted(column.name for column in columns if column is not None))
         if not is_plain(rule.condition) or None in columns or not known:
             found.append(f"{rule.words} can't be checked on the rows that the other side wrote")
