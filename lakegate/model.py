@@ -429,6 +429,7 @@ class TableOutcome(StrEnum):
     ROLLED_BACK = "rolled_back"
     REMOVED = "removed"
     CONFLICT = "conflict"
+    MERGED_FILES = "merged_files"  # a Parquet dataset with the files of both sides
     MERGED_ROWS = "merged_rows"  # a new version that holds both sides' changes, row by row
     REPLAYED = "replayed"  # the source's versions stand as new versions after the destination's
 
@@ -449,8 +450,8 @@ class ReplayedVersion:
 class TableChange:
     """What happens, or would happen, to one table. Versions are Delta versions (None: no table, or not Delta).
 
-    Rows and bytes are what the destination gains and loses, by the statistics of its files; rows are None where a file
-    has none.
+    Files, rows and bytes are what the destination gains and loses, by the statistics of its files (a merge of rows: the
+    rows themselves); rows are None where a file has none, all are where the outcome is a conflict.
     """
 
     path: str
@@ -463,6 +464,8 @@ class TableChange:
     bytes_added: int | None = None
     bytes_removed: int | None = None
     versions: tuple[ReplayedVersion, ...] = ()
+    files_added: int | None = None
+    files_removed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

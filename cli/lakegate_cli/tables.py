@@ -60,12 +60,22 @@ def show_table_changes(changes: Sequence[TableChange]) -> None:
             change.outcome.value,
             change.path,
             f"{_version(change.from_version)} -> {_version(change.to_version)}",
-            "" if change.rows_added is None else f"+{number(change.rows_added)} -{number(change.rows_removed)} rows",
+            *_counts(change),
             change.note,
         )
         for change in changes
     ]
-    show_table(("outcome", "table", "version", "rows", "note"), rows)
+    show_table(("outcome", "table", "version", "rows", "files", "size", "note"), rows)
+
+
+def _counts(change: TableChange) -> tuple[str, str, str]:
+    if change.files_added is None:
+        return ("", "", "")
+    return (
+        f"+{number(change.rows_added)} -{number(change.rows_removed)} rows",
+        f"+{number(change.files_added)} -{number(change.files_removed)} files",
+        f"+{size_of(change.bytes_added or 0)} -{size_of(change.bytes_removed or 0)}",
+    )
 
 
 def _version(version: int | None) -> str:

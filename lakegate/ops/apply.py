@@ -11,7 +11,7 @@ from lakegate.model import ApplyRequest, Commit, Isolation
 from lakegate.ops.clean import sealed_clean
 from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
 from lakegate.ops.conflicts import counted
-from lakegate.ops.table_merge import Sides
+from lakegate.ops.decisions import Sides
 from lakegate.ops.table_replay import Replaying, held_since, past_of
 from lakegate.ops.threeway import Settlement, plan_three_way
 from lakegate.tables.delta.merge.side_log import no_past

@@ -16,13 +16,16 @@ from lakegate.tables.delta.merge.transactions import Transaction
 _MOST_OPERATIONS = 100
 
 
-def object_conflict(path: str, base: Entry | None, source: Entry | None, destination: Entry | None) -> Conflict:
-    """Both sides changed one object, or one changed what the other removed."""
+def object_conflict(
+    path: str, base: Entry | None, source: Entry | None, destination: Entry | None, table: str | None = None
+) -> Conflict:
+    """Both sides changed one object, of a table or not, or one changed what the other removed."""
     removed = source is None or destination is None
     return Conflict(
         ConflictKind.OBJECT_CHANGED_REMOVED if removed else ConflictKind.OBJECT_CHANGED,
         path,
         f"{path!r}: one side changed what the other removed." if removed else f"{path!r}: both sides changed it.",
+        table=table,
         base=Side(etag=base.etag if base else None),
         source=Side(etag=source.etag if source else None),
         destination=Side(etag=destination.etag if destination else None),
@@ -37,7 +40,7 @@ def partition_conflict(table: str, folder: str) -> Conflict:
         folder,
         f"Both sides replaced files in {folder!r} of the Parquet dataset {table!r}.",
         table=table,
-        hint=_take_hint(folder),
+        hint=f"{_take_hint(folder)} {_rows_hint(table)}",
     )
 
 
@@ -79,7 +82,7 @@ _ISOLATED = frozenset({ConflictKind.CONCURRENT_APPEND, ConflictKind.CONCURRENT_D
 def replay_conflict(three: Three, clash: Clash) -> Conflict:
     """The source's transactions on a Delta table don't go onto the destination's."""
     path = three.destination.version.path
-    hint = f"{_take_hint(path)} Or merge its rows: --take rows:{path} --key COLUMN."
+    hint = f"{_take_hint(path)} {_rows_hint(path)}"
     if clash.kind in _ISOLATED:
         hint += " With --isolation snapshot only files that both sides removed or rewrote are a conflict."
     return Conflict(
@@ -127,3 +130,7 @@ def _side(ctx: RepositoryContext, base: TableVersion | None, table: TableVersion
 
 def _take_hint(path: str) -> str:
     return f"Settle it with --take source:{path} or --take destination:{path}."
+
+
+def _rows_hint(table: str) -> str:
+    return f"Or merge the table's rows: --take rows:{table} --key COLUMN."

@@ -12,8 +12,8 @@ from lakegate.model import Commit, MergeOutcome, MergeRequest
 from lakegate.ops.clean import require_clean, sealed_clean
 from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
 from lakegate.ops.conflicts import counted
+from lakegate.ops.decisions import Sides
 from lakegate.ops.diff import base_of
-from lakegate.ops.table_merge import Sides
 from lakegate.ops.table_replay import Replaying, held_since, past_of
 from lakegate.ops.threeway import Plan, Settlement, plan_three_way
 from lakegate.tables.history import MERGE_COMMIT, MERGE_SOURCE

@@ -28,7 +28,7 @@ from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_u
 from lakegate.ops.diff import changes
 from lakegate.ops.forward import Change, Heads, forward_table
 from lakegate.ops.placement import Placement, in_log, is_delta
-from lakegate.tables.file_counts import file_counts
+from lakegate.tables.file_counts import file_counts, with_counts
 
 _TRIES = 20
 _EXACT_WARNING = (
@@ -201,8 +201,7 @@ class _Plan:
         before, after = (side.version if side is not None else None for side in (now, then))
         outcome = TableOutcome.REMOVED if then is None else TableOutcome.ROLLED_BACK
         counts = file_counts(self._ctx, now, then)
-        rows, size = (counts.rows_added, counts.rows_removed), (counts.bytes_added, counts.bytes_removed)
-        self.report.tables.append(TableChange(path, outcome, before, after, *rows, "", *size))
+        self.report.tables.append(with_counts(TableChange(path, outcome, before, after), counts))
         if before is not None and after is not None:
             self.report.warnings.append(_EXACT_WARNING.format(repr(path), after))
 
@@ -211,22 +210,13 @@ class _Plan:
         heads = Heads(self.head.objects_root, now, self._wanted.objects_root, then, self._placement.table_of)
         origin = {"operation": "rollback", "source": self._request.to, "sourceCommit": self._target}
         forward = forward_table(self._ctx, heads, {"lakegate": origin}, dry_run=self._request.dry_run)
-        counts = forward.counts
-        note = f"the content of version {then.version}" if forward.version is not None else "the content is the same"
-        self.report.tables.append(
-            TableChange(
-                now.path,
-                TableOutcome.ROLLED_BACK if forward.version is not None else TableOutcome.UNCHANGED,
-                now.version,
-                forward.version if forward.version is not None else now.version,
-                counts.rows_added,
-                counts.rows_removed,
-                note,
-                counts.bytes_added,
-                counts.bytes_removed,
-            )
-        )
-        if self._request.dry_run and forward.version is not None:
+        made = forward.version is not None
+        note = f"the content of version {then.version}" if made else "the content is the same"
+        outcome = TableOutcome.ROLLED_BACK if made else TableOutcome.UNCHANGED
+        after = forward.version if made else now.version
+        report = TableChange(now.path, outcome, now.version, after, note=note)
+        self.report.tables.append(with_counts(report, forward.counts))
+        if self._request.dry_run and made:
             self.report.added += 1  # the log commit, which a dry run does not write
         return self._counted(forward.changes)
 

@@ -27,10 +27,11 @@ from lakegate.model import (
     TableFormat,
     TableVersion,
 )
-from lakegate.ops.objects import store_bytes, store_pieces
+from lakegate.ops.objects import store_pieces
 from lakegate.snapshot import Snapshot
 from lakegate.tables.data_writer import DataFileWriter, partition_text
 from lakegate.tables.delta.next_version import Addition, Draft, Removal, next_version
+from lakegate.tables.file_counts import FileCounts
 from lakegate.tables.parquet import HIVE_NULL
 from lakegate.tables.scan import TableLayout
 
@@ -82,14 +83,13 @@ class RowMergeSides:
 @dataclass(frozen=True, slots=True)
 class MergedRows:
     """What becomes of the table. `changes`, sorted by path, are to be applied to the destination's tree; none where
-    there are conflicts, or in a dry run. `version` is the new Delta version, None where none is made."""
+    there are conflicts. In a dry run nothing lies at the addresses of what would be written. `version` is the new Delta
+    version, None where none is made. `counts` has the rows of the table, not those of the files."""
 
-    rows_added: int
-    rows_removed: int
+    counts: FileCounts
     version: int | None = None
     changes: tuple[Change, ...] = ()
     conflict: Conflict | None = None
-    bytes_added: int = 0
 
 
 def merge_table_rows(
@@ -102,22 +102,22 @@ def merge_table_rows(
     """
     merge = open_row_merge(ctx, sides, resolution)
     try:
+        counts = FileCounts(rows_added=merge.rows_added, rows_removed=merge.rows_removed)
         if merge.conflicts:
-            return MergedRows(merge.rows_added, merge.rows_removed, conflict=_conflict(sides, resolution, merge))
+            return MergedRows(counts, conflict=_conflict(sides, resolution, merge))
         head = sides.destination.version
         is_delta = head.format is TableFormat.DELTA
         if is_delta:
             _require_writable(head, removes=merge.rows_removed > 0)
-        after = head.version + 1 if is_delta and head.version is not None and merge.taken else head.version
-        if dry_run or not merge.taken:
-            return MergedRows(merge.rows_added, merge.rows_removed, after)
-        writing = _Writing(ctx, head, TableLayout.of(head))
+        if not merge.taken:
+            return MergedRows(counts, head.version)
+        after = head.version + 1 if is_delta and head.version is not None else head.version
+        writing = _Writing(ctx, head, counts, dry_run=dry_run)
         for rewrite in merge.rewrites():
             writing.rewrite(rewrite)
         if is_delta:
             writing.log(resolution.key, sides.source.version)
-        changes = tuple(sorted(writing.changes.items()))
-        return MergedRows(merge.rows_added, merge.rows_removed, after, changes, bytes_added=writing.bytes)
+        return MergedRows(counts, after, tuple(sorted(writing.changes.items())))
     finally:
         merge.close()
 
@@ -173,23 +173,26 @@ def _require_writable(table: TableVersion, *, removes: bool) -> None:
 
 
 class _Writing:
-    """Writes the files of one merge, and collects what changes in the destination's tree."""
+    """Writes the files of one merge (a dry run: weighs them), and collects what changes in the destination's tree."""
 
-    def __init__(self, ctx: RepositoryContext, head: TableVersion, layout: TableLayout) -> None:
+    def __init__(self, ctx: RepositoryContext, head: TableVersion, counts: FileCounts, *, dry_run: bool) -> None:
         self._ctx = ctx
         self._head = head
-        self._layout = layout
+        self._layout = layout = TableLayout.of(head)
+        self._counts = counts
+        self._dry_run = dry_run
         self._parts = [part for part in layout.schema.fields if part.name in layout.partitions]
         self._adds: list[Addition] = []
         self._removes: list[Removal] = []
         self.changes: dict[str, Entry | None] = {}
-        self.bytes = 0
 
     def rewrite(self, rewrite: Rewrite) -> None:
         """Writes the rows of one partition; its old files go."""
         values = self._values(rewrite.values)
         for file in rewrite.files:
             self._removes.append(Removal(file.path))
+            self._counts.files_removed += 1
+            self._counts.bytes_removed += file.size
             if self._head.format is TableFormat.PARQUET:
                 self.changes[f"{self._head.path}/{file.path}"] = None
         path = f"{self._folder(rewrite, values)}part-{new_id()}.snappy.parquet"
@@ -205,7 +208,13 @@ class _Writing:
         # The source's batches are in the result: a stream that goes on here must not write them again.
         draft = Draft(info, adds=tuple(self._adds), removes=tuple(self._removes), txns=source.txns)
         commit = next_version(self._ctx, self._head, draft, self._ctx.clock())
-        self.changes[commit.path] = replace(store_bytes(self._ctx, commit.path, commit.body), mtime=commit.timestamp)
+        entry = self._stored(commit.path, iter((commit.body,)))
+        self.changes[commit.path] = replace(entry, mtime=commit.timestamp)
+
+    def _stored(self, path: str, pieces: Iterator[bytes]) -> Entry:
+        if self._dry_run:
+            return Entry(path, "", sum(len(piece) for piece in pieces), "", self._ctx.clock())
+        return store_pieces(self._ctx, path, pieces)
 
     def _write(self, relative: str, values: Mapping[str, str | None], rows: Iterator[Any]) -> None:
         first = next(rows, None)
@@ -222,9 +231,10 @@ class _Writing:
             yield writer.close()
 
         path = f"{self._head.path}/{relative}"
-        entry = store_pieces(self._ctx, path, pieces())
+        entry = self._stored(path, pieces())
         self.changes[path] = entry
-        self.bytes += entry.size
+        self._counts.files_added += 1
+        self._counts.bytes_added += entry.size
         if self._head.format is TableFormat.DELTA:
             action = {
                 "path": quote(relative, safe="/=-_.~"),

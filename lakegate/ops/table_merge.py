@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.engine.three_way import incompatible
 from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.model import (
-    ChangeKind,
     Conflict,
-    Entry,
-    Manifest,
     Resolution,
     TableChange,
     TableFormat,
@@ -24,11 +21,10 @@ from lakegate.model import (
 from lakegate.ops.conflicts import (
     delta_conflict,
     object_conflict,
-    partition_conflict,
     replay_conflict,
-    schema_conflict,
 )
-from lakegate.ops.diff import changes
+from lakegate.ops.dataset_merge import Dataset, DatasetMerge
+from lakegate.ops.decisions import Change, Decision, Sides
 from lakegate.ops.forward import Heads, forward_table
 from lakegate.ops.placement import Placement, in_log, is_delta, same_version
 from lakegate.ops.resolutions import Resolutions
@@ -37,33 +33,7 @@ from lakegate.ops.table_replay import Replayed, Replaying, replay_table
 from lakegate.tables.delta.log import is_log_commit
 from lakegate.tables.delta.merge.plan import Three
 from lakegate.tables.delta.merge.side_log import TableAt
-from lakegate.tables.file_counts import FileCounts, file_counts
-from lakegate.tables.parquet import SCHEMA_CLASHES
-from lakegate.tables.schema import parse_schema
-from lakegate.tables.unify import unify
-
-Change = tuple[str, Entry | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Sides:
-    """The three manifests of a three-way change: what `source` did since `base` is to be done to `destination`."""
-
-    base: Manifest
-    source: Manifest
-    destination: Manifest
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What becomes of one table, or of one partition of a Parquet dataset. `folder` is what the decision covers (a
-    partition: its direct files only); `changes`, sorted, bring the destination there."""
-
-    folder: str
-    changes: Iterator[Change]
-    report: TableChange | None = None
-    conflicts: tuple[Conflict, ...] = ()
-    partition: bool = False
+from lakegate.tables.file_counts import file_counts, with_counts
 
 
 class TableMerge:
@@ -72,7 +42,7 @@ class TableMerge:
     A Delta table that only the source changed is taken from it, its log whole where that log only goes on from the
     destination's. One that both changed is replayed: the source's transactions become new versions after the
     destination's, where Delta's conflict rules allow it. A published version is never rewritten, and the version number
-    never goes back. A Parquet dataset merges by path, but for partitions in which both sides replaced files.
+    never goes back. A Parquet dataset merges by path, as `DatasetMerge` has it.
     """
 
     def __init__(
@@ -91,6 +61,8 @@ class TableMerge:
         roots = (sides.base.tables_root, sides.source.tables_root, sides.destination.tables_root)
         self.placement = Placement(ctx.manifests.nodes, roots)
         self._replaying = replace(replaying, owner=self.placement.table_of)
+        self._datasets: dict[str, DatasetMerge] = {}
+        self._reports: list[TableChange] = []
 
     def decide(self) -> Iterator[Decision]:
         """Yields a decision for each table, and each partition in conflict, in the order of their folders' files."""
@@ -108,9 +80,24 @@ class TableMerge:
                 continue
             if is_delta(base, source, destination):
                 decisions.append(self._delta(triple.path, base, source, destination))
-            elif not same_version(base, destination):
+            elif same_version(base, destination):
+                self._reports.append(self._taken(triple.path, source, destination))
+            else:
                 decisions += self._dataset(triple.path, base, source, destination)
+        self._reports += [decision.report for decision in decisions if decision.report is not None]
         yield from sorted(decisions, key=lambda decision: decision.folder + "/")
+
+    def see(self, path: str, removed: bool) -> None:
+        """Is told of each step of the change, wherever it comes from."""
+        if self._datasets:
+            dataset = self._datasets.get(self.placement.table_of(path) or "")
+            if dataset is not None:
+                dataset.see(path, removed)
+
+    def reports(self, conflicts: Sequence[Conflict]) -> tuple[TableChange, ...]:
+        """Tells what becomes of each table, by path, once all steps have been seen; `conflicts` are all there are."""
+        merged = [dataset.report(conflicts) for dataset in self._datasets.values()]
+        return tuple(sorted([*self._reports, *merged], key=lambda report: report.path))
 
     # -- Delta tables -------------------------------------------------------------------------------------------------
 
@@ -177,16 +164,9 @@ class TableMerge:
         before = destination.version
         if merged.conflict is not None:
             return Decision(path, iter(()), TableChange(path, TableOutcome.CONFLICT, before), (merged.conflict,))
-        report = TableChange(
-            path,
-            TableOutcome.MERGED_ROWS,
-            before,
-            merged.version,
-            merged.rows_added,
-            merged.rows_removed,
-            f"by the key {', '.join(asked.key)}",
-        )
-        return Decision(path, iter(merged.changes), report)
+        note = f"by the key {', '.join(asked.key)}"
+        report = TableChange(path, TableOutcome.MERGED_ROWS, before, merged.version, note=note)
+        return Decision(path, iter(merged.changes), with_counts(report, merged.counts))
 
     def _three(
         self, base: TableVersion | None, source: TableVersion | None, destination: TableVersion | None
@@ -220,12 +200,8 @@ class TableMerge:
             TableOutcome.REPLAYED if plan.commits else TableOutcome.UNCHANGED,
             before,
             after,
-            plan.counts.rows_added,
-            plan.counts.rows_removed,
-            "" if plan.commits else why,
-            plan.counts.bytes_added,
-            plan.counts.bytes_removed,
-            plan.versions,
+            note="" if plan.commits else why,
+            versions=plan.versions,
         )
         changes = dict(replayed.changes)
         conflicts: list[Conflict] = []
@@ -234,48 +210,30 @@ class TableMerge:
             if take is Take.SOURCE:
                 changes[source.path] = source
             elif take is None:
-                conflicts.append(object_conflict(source.path, base, source, destination))
-        return Decision(path, iter(sorted(changes.items())), report, tuple(conflicts))
+                conflicts.append(object_conflict(source.path, base, source, destination, path))
+        return Decision(path, iter(sorted(changes.items())), with_counts(report, plan.counts), tuple(conflicts))
 
     def _source(self, path: str, source: TableVersion | None, destination: TableVersion | None) -> Decision:
         """Takes the source's table: its log where that goes on from the destination's, else its state as a new
         version."""
-        before = destination.version if destination is not None else None
-        if source is None:
-            return Decision(path, self._folder(path), TableChange(path, TableOutcome.REMOVED, before))
-        if destination is None or self._goes_on(source, destination):
-            counts = FileCounts(rows_added=source.rows, bytes_added=source.bytes)
-            if destination is not None:
-                counts = file_counts(self._ctx, destination, source)
-            report = TableChange(
-                path,
-                TableOutcome.TAKEN_SOURCE,
-                before,
-                source.version,
-                counts.rows_added,
-                counts.rows_removed,
-                bytes_added=counts.bytes_added,
-                bytes_removed=counts.bytes_removed,
-            )
-            return Decision(path, self._folder(path), report)
+        if source is None or destination is None or self._goes_on(source, destination):
+            return Decision(path, self._folder(path), self._taken(path, source, destination))
+        before = destination.version
         roots = self._sides.destination.objects_root, self._sides.source.objects_root
         heads = Heads(roots[0], destination, roots[1], source, self.placement.table_of)
         forward = forward_table(self._ctx, heads, dry_run=self._dry_run)
         if forward.version is None:
             report = TableChange(path, TableOutcome.UNCHANGED, before, before, note="the content is the same")
             return Decision(path, forward.changes, report)
-        report = TableChange(
-            path,
-            TableOutcome.TAKEN_SOURCE,
-            before,
-            forward.version,
-            forward.counts.rows_added,
-            forward.counts.rows_removed,
-            f"the source's state (its version {source.version}) as the new version {forward.version}",
-            forward.counts.bytes_added,
-            forward.counts.bytes_removed,
-        )
-        return Decision(path, forward.changes, report)
+        note = f"the source's state (its version {source.version}) as the new version {forward.version}"
+        report = TableChange(path, TableOutcome.TAKEN_SOURCE, before, forward.version, note=note)
+        return Decision(path, forward.changes, with_counts(report, forward.counts))
+
+    def _taken(self, path: str, source: TableVersion | None, destination: TableVersion | None) -> TableChange:
+        """Reports a table that becomes what the source has."""
+        before, after = (side.version if side is not None else None for side in (destination, source))
+        outcome = TableOutcome.REMOVED if source is None else TableOutcome.TAKEN_SOURCE
+        return with_counts(TableChange(path, outcome, before, after), file_counts(self._ctx, destination, source))
 
     def _goes_on(self, source: TableVersion, destination: TableVersion) -> bool:
         """Tells whether the source's log holds the destination's versions as they are, and more."""
@@ -318,73 +276,14 @@ class TableMerge:
             elif tree.get(nodes, OBJECTS, self._sides.base.objects_root, change.path) is not None:
                 yield change.path, None
 
-    # -- Parquet datasets ---------------------------------------------------------------------------------------------
-
     def _dataset(
         self, path: str, base: TableVersion | None, source: TableVersion | None, destination: TableVersion | None
     ) -> Iterator[Decision]:
+        """Decides a Parquet dataset that both sides changed."""
         by_rows = self._resolutions.by_rows(path)
         if by_rows is not None:
             yield self._rows(by_rows, base, source, destination)
             return
-        clashes = _new_clashes(source, destination)
-        if not clashes:
-            yield from self._partitions(path)
-            return
-        take = self._resolutions.take(path)
-        if take is None:
-            yield Decision(path, iter(()), TableChange(path, TableOutcome.CONFLICT), (schema_conflict(path, clashes),))
-        elif take is Take.SOURCE:
-            yield Decision(path, self._whole(path), TableChange(path, TableOutcome.TAKEN_SOURCE))
-        else:
-            yield Decision(path, iter(()), TableChange(path, TableOutcome.KEPT_DESTINATION))
-
-    def _whole(self, table: str) -> Iterator[Change]:
-        """Makes the objects of a dataset the source's exactly: beside files of the other side they are no table."""
-        for change in tree.diff(
-            self._ctx.manifests.nodes,
-            OBJECTS,
-            self._sides.destination.objects_root,
-            self._sides.source.objects_root,
-            prefix=table + "/",
-        ):
-            if self.placement.table_of(change.path) == table:
-                yield change.path, change.right
-
-    def _partitions(self, table: str) -> Iterator[Decision]:
-        ours = self._replaced(table, self._sides.source)
-        for folder in sorted(ours & self._replaced(table, self._sides.destination)) if ours else ():
-            take = self._resolutions.take(folder) or self._resolutions.take(table)
-            if take is None:
-                yield Decision(folder, iter(()), None, (partition_conflict(table, folder),), partition=True)
-            elif take is Take.DESTINATION:
-                yield Decision(folder, iter(()), partition=True)
-            else:
-                yield Decision(folder, self._partition(folder), partition=True)
-
-    def _replaced(self, table: str, side: Manifest) -> set[str]:
-        """The folders in which a side removed or changed files."""
-        return {
-            change.path.rpartition("/")[0]
-            for change in changes(self._ctx, self._sides.base.objects_root, side.objects_root, prefix=table + "/")
-            if change.kind is not ChangeKind.ADDED
-        }
-
-    def _partition(self, folder: str) -> Iterator[Change]:
-        for change in changes(
-            self._ctx,
-            self._sides.destination.objects_root,
-            self._sides.source.objects_root,
-            prefix=folder + "/",
-        ):
-            if change.path.rpartition("/")[0] == folder:
-                yield change.path, change.right
-
-
-def _new_clashes(source: TableVersion | None, destination: TableVersion | None) -> tuple[str, ...]:
-    """The columns of two datasets whose types don't go together, where each side alone is sound."""
-    if source is None or destination is None or source.schema == destination.schema:
-        return ()
-    if SCHEMA_CLASHES in source.properties or SCHEMA_CLASHES in destination.properties:
-        return ()
-    return unify((parse_schema(source.schema), parse_schema(destination.schema)))[1]
+        dataset = Dataset(path, source, destination)
+        self._datasets[path] = DatasetMerge(self._ctx, self._sides, dataset, self._resolutions, self.placement)
+        yield from self._datasets[path].decide()

@@ -15,9 +15,10 @@ from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.ids import NodeId
 from lakegate.model import ChangeCounts, Conflict, Entry, Resolution, Strategy, TableChange, Take
 from lakegate.ops.conflicts import object_conflict
+from lakegate.ops.decisions import Change, Decision, Sides
 from lakegate.ops.placement import Placement, in_log, is_delta
 from lakegate.ops.resolutions import Resolutions
-from lakegate.ops.table_merge import Change, Decision, Sides, TableMerge
+from lakegate.ops.table_merge import TableMerge
 from lakegate.ops.table_replay import Replaying
 from lakegate.tables.touched import Touched
 
@@ -66,7 +67,7 @@ def plan_three_way(ctx: RepositoryContext, sides: Sides, settlement: Settlement)
     tally.conflicts += [conflict for decision in decisions for conflict in decision.conflicts]
     whole = (change for decision in decisions for change in decision.changes)
     plain = _plain(ctx, sides, choices, _Covered(tables.placement, decisions), tally)
-    steps = _counted(ctx, sides.destination.objects_root, merge_sorted(plain, whole, key=_path), tally)
+    steps = _counted(ctx, sides.destination.objects_root, merge_sorted(plain, whole, key=_path), tally, tables)
     root: NodeId | None = None
     if settlement.dry_run or tally.conflicts:
         for _ in steps:
@@ -77,7 +78,7 @@ def plan_three_way(ctx: RepositoryContext, sides: Sides, settlement: Settlement)
     return Plan(
         None if tally.conflicts else root,
         ChangeCounts(tally.added, tally.removed, tally.changed),
-        tuple(decision.report for decision in decisions if decision.report is not None),
+        tables.reports(tally.conflicts),
         tuple(tally.conflicts),
         tally.touched,
     )
@@ -120,7 +121,7 @@ def _plain(
         if not _same(base, destination):
             take = choices.take(triple.path)
             if take is None:
-                tally.conflicts.append(object_conflict(triple.path, base, source, destination))
+                tally.conflicts.append(object_conflict(triple.path, base, source, destination, table))
                 continue
             if take is Take.DESTINATION:
                 continue
@@ -150,10 +151,13 @@ def _keeps_house(ctx: RepositoryContext, sides: Sides, table: str, known: dict[s
     return known[table]
 
 
-def _counted(ctx: RepositoryContext, root: NodeId, steps: Iterator[Change], tally: _Tally) -> Iterator[Change]:
+def _counted(
+    ctx: RepositoryContext, root: NodeId, steps: Iterator[Change], tally: _Tally, tables: TableMerge
+) -> Iterator[Change]:
     for path, entry in steps:
         present = tree.get(ctx.manifests.nodes, OBJECTS, root, path, scan=True) is not None
         tally.touched.see(path, was_there=present, stays=entry is not None)
+        tables.see(path, entry is None)
         if entry is None:
             tally.removed += present
         elif present:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.kinds import FILES
 from lakegate.ids import NodeId
-from lakegate.model import FileEntry, TableFormat, TableVersion
+from lakegate.model import FileEntry, TableChange, TableFormat, TableVersion
 
 
 @dataclass(slots=True)
@@ -58,6 +58,11 @@ def file_counts(ctx: RepositoryContext, left: TableVersion | None, right: TableV
     for old, new in changed_files(ctx, left, right):
         counts.note(old, new)
     return counts
+
+
+def with_counts(change: TableChange, counts: FileCounts) -> TableChange:
+    """A report of a table, with what the counts say."""
+    return replace(change, **asdict(counts))
 
 
 def changed_files(

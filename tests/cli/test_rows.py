@@ -64,6 +64,7 @@ def test_a_merge_of_rows_by_key(lakegate: Any, tmp_path: Path) -> None:
     planned = lakegate("merge", "sales/exp", "--take", "rows:t", "--key", "id", "--dry-run", status=3)
     assert "source\t2\tx\t2\t1" in planned
     merged = lakegate("merge", "sales/exp", "--take", "rows:t", "--key", "id", "--newest", "at")
-    assert "merged_rows\tt\t- -> -\t+3 -2 rows\tby the key id" in merged
+    assert "merged_rows\tt\t- -> -\t+3 -2 rows\t+1 -1 files\t+" in merged
+    assert "B\tby the key id\n" in merged
     rows = lakegate.json("table", "preview", "sales/main/t")["rows"]
     assert sorted(row[:2] for row in rows) == [[1, "A"], [2, "x"], [3, "c"]]

@@ -31,6 +31,7 @@ from lakegate.ops.row_merge import MergedRows, RowMergeSides, TableInTree, merge
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
 from lakegate.snapshot import Snapshot
 from lakegate.tables.detect import detect
+from lakegate.tables.file_counts import file_counts
 from lakegate.tables.reader import batches
 from lakegate.testing.table_files import parquet_bytes, put_folder
 
@@ -102,11 +103,12 @@ def test_each_side_s_rows_are_taken(repo: EmbeddedRepository) -> None:
     )
     found = merged(repo, refs, ID)
     assert found.conflict is None
-    assert (found.rows_added, found.rows_removed) == (2, 2)
+    assert (found.counts.rows_added, found.counts.rows_removed) == (2, 2)
     rows = rows_of(repo, *applied(repo, refs[2], found))
     assert sorted((row["id"], row["v"]) for row in rows) == [(1, "A"), (2, "B"), (5, "e"), (6, "f")]
     dry = merged(repo, refs, ID, dry_run=True)
-    assert (dry.rows_added, dry.rows_removed, dry.changes) == (2, 2, ())
+    assert dry.counts == found.counts
+    assert [entry is None for _, entry in dry.changes] == [True, False]
 
 
 def test_rows_that_both_changed_are_conflicts_until_they_are_settled(repo: EmbeddedRepository) -> None:
@@ -178,9 +180,14 @@ def test_a_delta_table_gets_a_version_that_clients_read(repo: EmbeddedRepository
         repo.commit(branch, CommitRequest("change"))
     before = at(repo, "main")
     assert before is not None
+    planned = merged(repo, (base, "exp", "main"), ID, dry_run=True)
     found = merged(repo, (base, "exp", "main"), ID)
-    assert (found.rows_added, found.rows_removed, found.version) == (2, 2, 4)
+    assert (found.counts.rows_added, found.counts.rows_removed, found.version) == (2, 2, 4)
+    assert (planned.counts, planned.version) == (found.counts, 4)
     view, table = applied(repo, "main", found)
+    files = file_counts(repo.ctx, before.version, table)
+    assert (found.counts.files_added, found.counts.files_removed) == (files.files_added, files.files_removed)
+    assert (found.counts.bytes_added, found.counts.bytes_removed) == (files.bytes_added, files.bytes_removed)
     assert (table.version, table.rows) == (4, 6)
     out = tmp_path / "out"
     for entry in view.iterate("t/"):

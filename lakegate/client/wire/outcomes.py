@@ -85,6 +85,8 @@ def table_change_from_json(body: Json) -> TableChange:
         body["bytes_added"],
         body["bytes_removed"],
         tuple(ReplayedVersion(**version) for version in body["versions"]),
+        body["files_added"],
+        body["files_removed"],
     )
 
 

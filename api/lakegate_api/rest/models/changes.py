@@ -113,6 +113,8 @@ class TableChange(Answer):
     bytes_added: int | None
     bytes_removed: int | None
     versions: list[ReplayedVersion]
+    files_added: int | None
+    files_removed: int | None
 
 
 class ChangeCounts(Answer):

@@ -1,0 +1,150 @@
+"""Decides, in a three-way change, a Parquet dataset that both sides changed: by path, but for its partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from lakegate import tree
+from lakegate.context import RepositoryContext
+from lakegate.format.kinds import FILES, OBJECTS
+from lakegate.model import (
+    ChangeKind,
+    Conflict,
+    FileEntry,
+    Manifest,
+    TableChange,
+    TableOutcome,
+    TableVersion,
+    Take,
+)
+from lakegate.ops.conflicts import partition_conflict, schema_conflict
+from lakegate.ops.decisions import Change, Decision, Sides
+from lakegate.ops.diff import changes
+from lakegate.ops.placement import Placement
+from lakegate.ops.resolutions import Resolutions
+from lakegate.tables.file_counts import FileCounts, with_counts
+from lakegate.tables.parquet import SCHEMA_CLASHES
+from lakegate.tables.schema import parse_schema
+from lakegate.tables.unify import unify
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset on both sides of a merge; None on a side that has it not."""
+
+    path: str
+    source: TableVersion | None
+    destination: TableVersion | None
+
+
+class DatasetMerge:
+    """Decides one dataset.
+
+    It merges by path, but for partitions in which both sides replaced files, and for files that have no common schema.
+    What the merge does to it is known when the merge's steps have gone by: `see` counts them, then `report` tells.
+    """
+
+    def __init__(
+        self, ctx: RepositoryContext, sides: Sides, dataset: Dataset, resolutions: Resolutions, placement: Placement
+    ) -> None:
+        self._ctx = ctx
+        self._sides = sides
+        self._dataset = dataset
+        self._resolutions = resolutions
+        self._placement = placement
+        self._counts = FileCounts()
+        self._whole: Take | None = None
+        self._settled: list[tuple[str, Take]] = []
+
+    def decide(self) -> Iterator[Decision]:
+        """Yields what does not merge by path: the whole, or partitions of it."""
+        path = self._dataset.path
+        clashes = _new_clashes(self._dataset)
+        if not clashes:
+            yield from self._partitions()
+            return
+        self._whole = self._resolutions.take(path)
+        if self._whole is None:
+            yield Decision(path, iter(()), conflicts=(schema_conflict(path, clashes),))
+        else:
+            yield Decision(path, self._objects() if self._whole is Take.SOURCE else iter(()))
+
+    def see(self, path: str, removed: bool) -> None:
+        """Counts one step of the merge, at a path of the dataset."""
+        old, new = self._file(self._dataset.destination, path), self._file(self._dataset.source, path)
+        self._counts.note(old, None if removed else new)
+
+    def report(self, conflicts: Iterable[Conflict]) -> TableChange:
+        """Tells what became of the dataset; `conflicts` are those of the merge."""
+        path = self._dataset.path
+        if any(conflict.table == path for conflict in conflicts):
+            return TableChange(path, TableOutcome.CONFLICT)
+        stands = self._counts == FileCounts()
+        kept = self._whole is Take.DESTINATION or any(take is Take.DESTINATION for _, take in self._settled)
+        if self._whole is Take.SOURCE:
+            outcome = TableOutcome.TAKEN_SOURCE
+        elif stands:
+            outcome = TableOutcome.KEPT_DESTINATION if kept else TableOutcome.UNCHANGED
+        else:
+            outcome = TableOutcome.MERGED_FILES
+        note = ", ".join(f"{folder} from the {take.value}" for folder, take in self._settled)
+        return with_counts(TableChange(path, outcome, note=note), self._counts)
+
+    def _file(self, side: TableVersion | None, path: str) -> FileEntry | None:
+        if side is None:
+            return None
+        return tree.get(self._ctx.manifests.nodes, FILES, side.state, path[len(self._dataset.path) + 1 :])
+
+    def _objects(self) -> Iterator[Change]:
+        """Makes the objects of a dataset the source's exactly: beside files of the other side they are no table."""
+        for change in tree.diff(
+            self._ctx.manifests.nodes,
+            OBJECTS,
+            self._sides.destination.objects_root,
+            self._sides.source.objects_root,
+            prefix=self._dataset.path + "/",
+        ):
+            if self._placement.table_of(change.path) == self._dataset.path:
+                yield change.path, change.right
+
+    def _partitions(self) -> Iterator[Decision]:
+        table = self._dataset.path
+        ours = self._replaced(self._sides.source)
+        for folder in sorted(ours & self._replaced(self._sides.destination)) if ours else ():
+            take = self._resolutions.take(folder) or self._resolutions.take(table)
+            if take is None:
+                yield Decision(folder, iter(()), conflicts=(partition_conflict(table, folder),), partition=True)
+                continue
+            self._settled.append((folder, take))
+            yield Decision(folder, self._partition(folder) if take is Take.SOURCE else iter(()), partition=True)
+
+    def _replaced(self, side: Manifest) -> set[str]:
+        """The folders in which a side removed or changed files."""
+        return {
+            change.path.rpartition("/")[0]
+            for change in changes(
+                self._ctx, self._sides.base.objects_root, side.objects_root, prefix=self._dataset.path + "/"
+            )
+            if change.kind is not ChangeKind.ADDED
+        }
+
+    def _partition(self, folder: str) -> Iterator[Change]:
+        for change in changes(
+            self._ctx,
+            self._sides.destination.objects_root,
+            self._sides.source.objects_root,
+            prefix=folder + "/",
+        ):
+            if change.path.rpartition("/")[0] == folder:
+                yield change.path, change.right
+
+
+def _new_clashes(dataset: Dataset) -> tuple[str, ...]:
+    """The columns of two datasets whose types don't go together, where each side alone is sound."""
+    source, destination = dataset.source, dataset.destination
+    if source is None or destination is None or source.schema == destination.schema:
+        return ()
+    if SCHEMA_CLASHES in source.properties or SCHEMA_CLASHES in destination.properties:
+        return ()
+    return unify((parse_schema(source.schema), parse_schema(destination.schema)))[1]

@@ -1,0 +1,129 @@
+"""What merges tell of Parquet datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lakegate.errors import MergeConflict
+from lakegate.model import CommitRequest, MergeRequest, Resolution, TableChange, Take
+from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.testing.table_files import parquet_bytes
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Iterator[EmbeddedRepository]:
+    with EmbeddedLake.create(tmp_path / "lake", environment={"LAKEGATE_STORAGE_FSYNC": "false"}) as lake:
+        lake.create_repository("sales")
+        made = lake.repository("sales")
+        put(made, "main", {"p=1/a": [1], "p=2/a": [2], "p=3/a": [3]})
+        made.create_branch("exp", "main")
+        yield made
+
+
+def put(repo: EmbeddedRepository, branch: str, files: dict[str, list[int] | None]) -> None:
+    for name, ids in files.items():
+        if ids is None:
+            repo.delete(branch, f"t/{name}.parquet")
+        else:
+            repo.put(branch, f"t/{name}.parquet", parquet_bytes({"id": ids}))
+    repo.commit(branch, CommitRequest("x"))
+
+
+def told(repo: EmbeddedRepository, **options: Any) -> TableChange:
+    """What a merge of exp says of the dataset: in a dry run, and in the merge; and what it really did to it."""
+    (planned,) = repo.merge("exp", "main", MergeRequest(dry_run=True, **options)).tables
+    (made,) = repo.merge("exp", "main", MergeRequest(**options)).tables
+    assert planned == made
+    for diff in repo.table_diff("main~1", "main").items:
+        counts = ("files_added", "files_removed", "rows_added", "rows_removed", "bytes_added", "bytes_removed")
+        assert [getattr(made, name) for name in counts] == [getattr(diff, name) for name in counts]
+    return made
+
+
+def counts(change: TableChange) -> tuple[str, int | None, int | None, int | None, int | None]:
+    return (change.outcome, change.files_added, change.files_removed, change.rows_added, change.rows_removed)
+
+
+def test_one_that_only_the_source_changed_is_taken(repo: EmbeddedRepository) -> None:
+    put(repo, "exp", {"p=1/a": [1, 10], "p=1/b": [11], "p=2/a": None})
+    change = told(repo)
+    assert counts(change) == ("taken_source", 2, 2, 3, 2)
+    assert change.bytes_added
+    assert change.bytes_removed
+
+
+def test_a_new_one_and_one_that_is_gone(repo: EmbeddedRepository) -> None:
+    repo.put("exp", "new/a.parquet", parquet_bytes({"id": [1, 2]}))
+    put(repo, "exp", {"p=1/a": None, "p=2/a": None, "p=3/a": None})
+    new, gone = repo.merge("exp", "main", MergeRequest(dry_run=True)).tables
+    assert (new.path, *counts(new)) == ("new", "taken_source", 1, 0, 2, 0)
+    assert (gone.path, *counts(gone)) == ("t", "removed", 0, 3, 0, 3)
+
+
+def test_both_sides_files_are_merged(repo: EmbeddedRepository) -> None:
+    put(repo, "exp", {"p=1/a": [1, 10], "p=2/b": [20], "p=4/a": [4], "p=5/same": [5]})
+    put(repo, "main", {"p=2/c": [21], "p=3/a": None, "p=5/same": [5]})
+    assert counts(told(repo)) == ("merged_files", 3, 1, 4, 1)
+    assert sorted(row[0] for row in repo.table_preview("main", "t").rows) == [1, 2, 4, 5, 10, 20, 21]
+
+
+def test_both_did_the_same_beside_what_only_the_destination_did(repo: EmbeddedRepository) -> None:
+    put(repo, "exp", {"p=4/a": [4]})
+    put(repo, "main", {"p=4/a": [4], "p=5/a": [5]})
+    assert counts(told(repo)) == ("unchanged", 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("take", "expected"),
+    [(Take.SOURCE, ("merged_files", 2, 1, 3, 2)), (Take.DESTINATION, ("merged_files", 1, 0, 1, 0))],
+)
+def test_partitions_in_conflict(repo: EmbeddedRepository, take: Take, expected: tuple[Any, ...]) -> None:
+    put(repo, "exp", {"p=1/a": [1, 10], "p=4/a": [4]})
+    put(repo, "main", {"p=1/a": [1, 11]})
+    planned = repo.merge("exp", "main", MergeRequest(dry_run=True))
+    assert [counts(change) for change in planned.tables] == [("conflict", None, None, None, None)]
+    with pytest.raises(MergeConflict) as refused:
+        repo.merge("exp", "main")
+    assert "--take rows:t --key COLUMN" in refused.value.conflicts[0].hint
+    change = told(repo, resolutions=(Resolution("t/p=1", take),))
+    assert (*counts(change), change.note) == (*expected, f"t/p=1 from the {take.value}")
+
+
+def test_one_of_which_nothing_is_taken(repo: EmbeddedRepository) -> None:
+    put(repo, "exp", {"p=1/a": [1, 10]})
+    put(repo, "main", {"p=1/a": [1, 11]})
+    change = told(repo, resolutions=(Resolution("t", Take.DESTINATION),))
+    assert counts(change) == ("kept_destination", 0, 0, 0, 0)
+
+
+def test_a_file_that_both_added_otherwise(repo: EmbeddedRepository) -> None:
+    put(repo, "exp", {"p=4/a": [4]})
+    put(repo, "main", {"p=4/a": [40, 41]})
+    planned = repo.merge("exp", "main", MergeRequest(dry_run=True))
+    assert [(conflict.path, conflict.table) for conflict in planned.conflicts] == [("t/p=4/a.parquet", "t")]
+    assert [change.outcome for change in planned.tables] == ["conflict"]
+    change = told(repo, resolutions=(Resolution("t/p=4/a.parquet", Take.SOURCE),))
+    assert counts(change) == ("merged_files", 1, 1, 1, 2)
+
+
+def test_columns_that_clash(repo: EmbeddedRepository) -> None:
+    for branch, values in (("exp", [1]), ("main", ["text"])):
+        repo.put(branch, f"t/p=4/{branch}.parquet", parquet_bytes({"id": [4], "x": values}))
+        repo.commit(branch, CommitRequest("x"))
+    planned = repo.merge("exp", "main", MergeRequest(dry_run=True))
+    assert [counts(change) for change in planned.tables] == [("conflict", None, None, None, None)]
+    change = told(repo, resolutions=(Resolution("t", Take.SOURCE),))
+    assert counts(change) == ("taken_source", 1, 1, 1, 1)
+
+
+def test_rows_merged_by_key_count_bytes(repo: EmbeddedRepository) -> None:
+    put(repo, "exp", {"p=1/a": [1, 10]})
+    put(repo, "main", {"p=1/a": [1, 11]})
+    (change,) = repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.ROWS, ("id",)),))).tables
+    (diff,) = repo.table_diff("main~1", "main").items
+    assert counts(change) == ("merged_rows", 1, 0, 1, 0)
+    assert (change.bytes_added, change.bytes_removed) == (diff.bytes_added, diff.bytes_removed)
