@@ -11,24 +11,37 @@ import pytest
 
 from lakegate.errors import ErrorKind as K
 from lakegate.metastore.sql import SqlMetaStore
+from lakegate.model import CommitRequest
+from lakegate.repository import EmbeddedLake
 from lakegate.testing.lake_state import changes, lake_state
 
 ID = "0" * 64
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a lake: `main` holds `a` and an uncommitted object, `exp` is one commit ahead."""
+    folder = tmp_path_factory.mktemp("filled")
+    with EmbeddedLake.create(folder / "lake", environment={"LAKEGATE_STORAGE_FSYNC": "false"}) as lake:
+        lake.create_repository("sales")
+        sales = lake.repository("sales")
+        sales.put("main", "a", b"one")
+        sales.commit("main", CommitRequest("first"))
+        sales.create_branch("exp", "main")
+        sales.put("exp", "a", b"two")
+        sales.commit("exp", CommitRequest("second"))
+        sales.create_tag("v1", "main")
+        sales.put("main", "dirty", b"uncommitted")
+    return folder
+
+
 @pytest.fixture
-def filled(lakegate: Any, tmp_path: Path) -> Iterator[Any]:
-    """`main` holds `a` and an uncommitted object, `exp` is one commit ahead; all of it stays as it is."""
-    lakegate("put", "-", "sales/main/a", stdin=b"one")
-    lakegate("commit", "sales/main", "-m", "first")
-    lakegate("branch", "create", "sales/exp")
-    lakegate("put", "-", "sales/exp/a", stdin=b"two")
-    lakegate("commit", "sales/exp", "-m", "second")
-    lakegate("tag", "create", "sales/v1")
-    lakegate("put", "-", "sales/main/dirty", stdin=b"uncommitted")
-    before = lake_state(tmp_path / "lake")
-    yield lakegate
-    assert changes(before, lake_state(tmp_path / "lake")) == []
+def filled(folder: Path, shell: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A shell in that folder; all of the lake stays as it is."""
+    monkeypatch.chdir(folder)
+    before = lake_state(folder / "lake")
+    yield shell
+    assert changes(before, lake_state(folder / "lake")) == []
 
 
 def refused(lakegate: Any, kind: K, *args: str) -> str:
@@ -91,7 +104,7 @@ def test_names_of_branches_and_tags(filled: Any, name: str) -> None:
 @pytest.mark.parametrize("path", ["../a", "b/../a", "b//a", "b\0a", "b\na", "\udcff", "x" * 1025, "é" * 513])
 def test_paths(filled: Any, path: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    refused(filled, K.INVALID_PATH, "put", "file", f"sales/exp/{path}")
+    refused(filled, K.INVALID_PATH, "put", str(tmp_path / "file"), f"sales/exp/{path}")
     refused(filled, K.INVALID_PATH, "cp", "sales/exp/a", f"sales/exp/{path}")
     refused(filled, K.INVALID_PATH, "rm", f"sales/exp/{path}")
 
@@ -111,8 +124,8 @@ def test_branches_with_uncommitted_changes_are_not_moved(filled: Any) -> None:
         refused(filled, K.DIRTY_BRANCH, *args.split())
 
 
-def test_a_storage_namespace_in_use(filled: Any, tmp_path: Path) -> None:
-    place = tmp_path / "lake/data/sales"
+def test_a_storage_namespace_in_use(filled: Any, folder: Path) -> None:
+    place = folder / "lake/data/sales"
     for taken in (place, place / "deeper", place.parent):
         refused(filled, K.NAMESPACE_IN_USE, "repo", "create", "other", "--storage", taken.as_uri())
 

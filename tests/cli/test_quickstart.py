@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,28 +23,21 @@ def _needs_the_demo_extra() -> None:
         pytest.importorskip(package)
 
 
-def test_the_three_jobs_are_played_and_nothing_is_left(shell: Any, tmp_path: Path) -> None:
-    out = shell("quickstart", "demo")
-    assert "main: 166,158 rows, mean departure delay 13.72 minutes, untouched\n" in out
-    assert "main: 161,275 rows, mean departure delay 13.72 minutes, as before\n" in out
-    scores = re.findall(r"trained on 160,678 rows, score (\S+)\n", out)
-    assert len(scores) == 2
-    assert scores[0] == scores[1]
-    assert "as they should be.\n" in out
-    assert not (tmp_path / "demo").exists()
-    docs = re.search(r"(http://\S+)/docs", out)
-    assert docs is not None
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(docs[1])
-
-
-def test_keep_leaves_a_lake_that_runs_until_it_is_stopped_as_said(shell: Any, tmp_path: Path) -> None:
+def test_the_three_jobs_are_played_and_keep_leaves_a_lake_until_it_is_stopped_as_said(
+    shell: Any, tmp_path: Path
+) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").touch()
     shell("quickstart", "full", status=1)
     assert "is not empty" in shell.errors
     left = shell.json("quickstart", "--keep")
     out = shell.errors  # the story, beside what a program reads
+    assert "main: 166,158 rows, mean departure delay 13.72 minutes, untouched\n" in out
+    assert "main: 161,275 rows, mean departure delay 13.72 minutes, as before\n" in out
+    scores = re.findall(r"trained on 160,678 rows, score (\S+)\n", out)
+    assert len(scores) == 2
+    assert scores[0] == scores[1]
+    assert "as they should be.\n" in out
     stop = re.search(r"^Stop it: +kill (\d+)$", out, re.MULTILINE)
     docs = re.search(r"(http://\S+)/docs", out)
     assert stop is not None
@@ -54,11 +49,28 @@ def test_keep_leaves_a_lake_that_runs_until_it_is_stopped_as_said(shell: Any, tm
         assert (tmp_path / "lakegate-demo/lakegate.lock").exists()
     finally:
         os.kill(int(stop[1]), signal.SIGTERM)
+    wait_until_gone(docs[1])
+
+
+def test_an_interrupt_leaves_neither_server_nor_folder(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lakegate_cli", "quickstart", "demo"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True) as played:
+        assert played.stdout is not None
+        url = next(found[0] for line in played.stdout if (found := re.search(r"http://[^\s/]+", line)))
+        assert httpx.get(f"{url}/healthz").status_code == 200
+        played.send_signal(signal.SIGINT)
+        played.communicate(timeout=60)
+    assert played.returncode == 130
+    assert not (tmp_path / "demo").exists()
+    wait_until_gone(url)
+
+
+def wait_until_gone(url: str) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            httpx.get(f"{docs[1]}/healthz")
+            httpx.get(f"{url}/healthz")
         except httpx.HTTPError:
             return
         time.sleep(0.1)
-    raise AssertionError("the server still answers after its kill")
+    raise AssertionError("the server still answers")
