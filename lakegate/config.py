@@ -73,7 +73,8 @@ class StorageSettings:
     """How object stores are reached.
 
     local_roots       local folders that storage namespaces, imports and exports must lie in; empty: anywhere
-    fsync             False gives up that an acknowledged write survives a power cut (scratch lakes, tests)
+    fsync             False gives up that an acknowledged write survives a power cut, in local folders and in SQLite
+                      (scratch lakes, tests)
     max_retries       of one request that failed for the network or with a 5xx answer
     timeout_seconds   of one request
     """

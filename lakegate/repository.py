@@ -143,7 +143,7 @@ class EmbeddedLake:
                 ErrorKind.LAKE_NOT_FOUND, f"There is no lake in {home}.", hint="Create one with `lakegate init`."
             )
         url = settings.database_url or f"sqlite:///{home / DATABASE_FILE}"
-        return cls(settings, SqlMetaStore(url, create=create), actor)
+        return cls(settings, SqlMetaStore(url, create=create, durable=settings.storage.fsync), actor)
 
     @property
     def url(self) -> str:

@@ -35,10 +35,10 @@ def now() -> int:
 class Database:
     """Runs queries (`rows`) and write transactions (`write`)."""
 
-    def __init__(self, url: str, *, create: bool, busy_seconds: float) -> None:
+    def __init__(self, url: str, *, create: bool, busy_seconds: float, durable: bool) -> None:
         """Opens the database, and brings an older schema up to date. Raises NotFound(LAKE_NOT_FOUND) where there is
         none and `create` does not ask for one, Refused(SCHEMA_TOO_NEW), InvalidInput(INVALID_CONFIG), Unavailable."""
-        self.backend = _backend(url, create, busy_seconds)
+        self.backend = _backend(url, create, busy_seconds, durable)
         self._prepared: dict[Select[Any], Prepared] = {}
         try:
             self.lake_id = self._open(create)
@@ -177,14 +177,16 @@ def writes(method: Callable[Concatenate[S, Connection, P], T]) -> Callable[Conca
     return run
 
 
-def _backend(url: str, create: bool, busy_seconds: float) -> Backend:
+def _backend(url: str, create: bool, busy_seconds: float, durable: bool) -> Backend:
     try:
         parsed = make_url(url)
         kind = parsed.get_backend_name()
         if kind == "sqlite":
             from lakegate.metastore.sqlite import SqliteBackend
 
-            return SqliteBackend(parsed.set(drivername="sqlite"), create=create, busy_seconds=busy_seconds)
+            return SqliteBackend(
+                parsed.set(drivername="sqlite"), create=create, busy_seconds=busy_seconds, durable=durable
+            )
         if kind in ("postgresql", "postgres"):
             return _postgres(parsed, busy_seconds)
     except (ArgumentError, NoSuchModuleError, ValueError) as error:

@@ -38,10 +38,15 @@ _KEYS = select(keys).where(keys.c.user == bindparam("user")).order_by(keys.c.acc
 
 
 class SqlMetaStore(RefRows, StagingRows):
-    """Implements `lakegate.metastore.protocol.MetaStore`; `create` makes the database's tables where they are not."""
+    """Implements `lakegate.metastore.protocol.MetaStore`; `create` makes the database's tables where they are not.
 
-    def __init__(self, url: str, *, create: bool = False, busy_seconds: float = BUSY_SECONDS) -> None:
-        self.db = Database(url, create=create, busy_seconds=busy_seconds)
+    `durable=False` gives up that what SQLite acknowledged survives a power cut; of PostgreSQL its server decides.
+    """
+
+    def __init__(
+        self, url: str, *, create: bool = False, busy_seconds: float = BUSY_SECONDS, durable: bool = True
+    ) -> None:
+        self.db = Database(url, create=create, busy_seconds=busy_seconds, durable=durable)
 
     def close(self) -> None:
         self.db.close()

@@ -42,7 +42,7 @@ class SqliteBackend:
     """Queries run on a connection of each thread, without a transaction around them. Writes take turns: those of this
     process by a lock, which is fair, those of other processes by BEGIN IMMEDIATE and SQLite's own waiting."""
 
-    def __init__(self, url: URL, *, create: bool, busy_seconds: float) -> None:
+    def __init__(self, url: URL, *, create: bool, busy_seconds: float, durable: bool) -> None:
         if not url.database or url.database == ":memory:" or url.query:
             raise InvalidInput(
                 ErrorKind.INVALID_CONFIG,
@@ -51,6 +51,7 @@ class SqliteBackend:
             )
         self._path = os.path.abspath(url.database)  # noqa: PTH100  a str, for os.stat at every query
         self._busy_seconds = busy_seconds
+        self._durable = durable
         if not os.path.exists(self._path):  # noqa: PTH110
             if not create:
                 raise NotFound(
@@ -213,7 +214,7 @@ class SqliteBackend:
             check_same_thread=False,
         )
         try:
-            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'OFF'}")
             connection.execute("PRAGMA foreign_keys=ON")
             _set_wal(connection)
         except BaseException:

@@ -473,6 +473,14 @@ def test_a_locked_database_is_said_to_be_locked(tmp_path: Path) -> None:
     store.close()
 
 
+def test_sqlite_gives_up_durability_only_where_it_was_asked_to(tmp_path: Path) -> None:
+    full, off = 2, 0
+    for options, wanted in (({}, full), ({"durable": False}, off)):
+        store = SqlMetaStore(f"sqlite:///{tmp_path}/lake.db", create=True, **options)
+        assert store.db.write(lambda tx: tx.exec_driver_sql("PRAGMA synchronous").scalar()) == wanted
+        store.close()
+
+
 def test_a_newer_schema_and_a_missing_lake_are_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/lake.db"
     with pytest.raises(NotFound) as missing:
