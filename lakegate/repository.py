@@ -228,11 +228,7 @@ class EmbeddedLake:
 
     def delete_repository(self, name: str, force: bool = False) -> None:
         info = self._meta.get_repository(repository_name(name))
-        if not force:
-            from lakegate.ops.delete_repository import require_empty
-
-            require_empty(self.repository(name).ctx)
-        self._meta.delete_repository(info.name)
+        self._meta.delete_repository(info.name, force=force)
         gone = self._open.pop(info.id, None)
         if gone is not None:
             gone.ctx.manifests.nodes.close()

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, Table, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, OutcomeUnknown, Refused
+from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, OutcomeUnknown, Refused, Unavailable
 from lakegate.metastore.backend import Backend
 from lakegate.metastore.prepared import Prepared
 from lakegate.metastore.schema import HEAD, alembic_version, lake
@@ -85,6 +85,24 @@ class Database:
                     continue
                 raise self._said(error) from error
         raise AssertionError("unreachable")
+
+    def write_surely(self, work: Callable[[Connection], T | None], find: Callable[[Connection], T | None]) -> T | None:
+        """Runs `work` as `write` does. Where the reply to its COMMIT was lost, `find` reads back what it made; None is
+        that nothing was made, and `work` runs again. `find` first takes a lock that `work` held, so as to come after
+        it. Raises OutcomeUnknown where that can't be told either."""
+        lost: OutcomeUnknown | None = None
+        for _ in range(_TRIES):
+            try:
+                found = None if lost is None else self.write(find)
+                return self.write(work) if found is None else found
+            except OutcomeUnknown as error:
+                lost = error
+            except Unavailable as error:
+                if lost is None:
+                    raise
+                raise lost from error
+        assert lost is not None
+        raise lost
 
     def insert(self, table: Table) -> Any:
         """Returns an INSERT into `table` that knows ON CONFLICT; the other dialect is not imported."""

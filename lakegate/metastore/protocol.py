@@ -139,8 +139,10 @@ class MetaStore(Protocol):
 
     def list_repositories(self, prefix: str, after: str, limit: int) -> list[RepositoryInfo]: ...
 
-    def delete_repository(self, name: RepositoryName) -> None:
-        """Removes every row of the repository. Raises NotFound(REPOSITORY_NOT_FOUND)."""
+    def delete_repository(self, name: RepositoryName, *, force: bool) -> None:
+        """Removes every row of the repository. Raises NotFound(REPOSITORY_NOT_FOUND), and without `force`
+        Refused(REPOSITORY_NOT_EMPTY) where there is more than branches at the first commit: another commit (reachable
+        or not), a tag, a hold, an upload, or staged rows."""
         ...
 
     # -- branches -----------------------------------------------------------------------------------------------------

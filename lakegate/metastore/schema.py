@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 # Ids of revisions are numbers, so that a newer lakegate's is known to be newer.
-HEAD = "0001"
+HEAD = "0002"
 
 metadata = MetaData()
 
@@ -76,6 +76,9 @@ staged = Table(
     Column("headers", _TEXT),
     sqlite_with_rowid=False,
 )
+
+# Tokens that no branch names any more, whose rows are still there.
+dropped = Table("dropped", metadata, Column("token", _TEXT, primary_key=True))
 
 tags = Table(
     "tags",

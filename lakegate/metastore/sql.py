@@ -15,6 +15,7 @@ from lakegate.metastore.protocol import KeyRecord, UserRecord
 from lakegate.metastore.rows import text_of
 from lakegate.metastore.schema import holds, jobs, keys, lake, repositories, users
 from lakegate.metastore.sql_refs import RefRows
+from lakegate.metastore.sql_repositories import RepositoryRows
 from lakegate.metastore.sql_staging import StagingRows
 from lakegate.model import Hold, Job, JobState
 
@@ -37,7 +38,7 @@ _KEY = select(keys).where(keys.c.access_key_id == bindparam("access_key_id"))
 _KEYS = select(keys).where(keys.c.user == bindparam("user")).order_by(keys.c.access_key_id)
 
 
-class SqlMetaStore(RefRows, StagingRows):
+class SqlMetaStore(RepositoryRows, RefRows, StagingRows):
     """Implements `lakegate.metastore.protocol.MetaStore`; `create` makes the database's tables where they are not.
 
     `durable=False` gives up that what SQLite acknowledged survives a power cut; of PostgreSQL its server decides.

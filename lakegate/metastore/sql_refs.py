@@ -1,8 +1,9 @@
-"""Repositories, branches, tags, the commit index and the ref log in SQL."""
+"""Branches, tags, the commit index and the ref log in SQL."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
@@ -18,22 +19,23 @@ from sqlalchemy import (
     update,
 )
 
-from lakegate.errors import AlreadyExists, ErrorKind, NotFound
+from lakegate.errors import AlreadyExists, ErrorKind
 from lakegate.ids import (
     BranchName,
     CommitId,
     RepositoryId,
-    RepositoryName,
     StagingToken,
     TagName,
     new_id,
 )
 from lakegate.metastore.database import Database, now, writes
+from lakegate.metastore.dropped import drop as drop_tokens
+from lakegate.metastore.dropped import sweep
 from lakegate.metastore.protocol import BranchState, RefMove
 from lakegate.metastore.ranges import Ranged
-from lakegate.metastore.rows import branch_of, repository_of, sealed_text
-from lakegate.metastore.schema import branches, commits, ref_moves, repositories, staged, tags
-from lakegate.model import RepositoryInfo, Tag
+from lakegate.metastore.rows import branch_of, sealed_text
+from lakegate.metastore.schema import branches, commits, ref_moves, staged, tags
+from lakegate.model import Tag
 
 _MOST_SEALED = 8  # tokens; every read of the branch looks into each
 
@@ -41,20 +43,15 @@ _REPO: BindParameter[str] = bindparam("repo")
 _NAME: BindParameter[str] = bindparam("name")
 
 
-def _listing(table: Table, *, of_repository: bool) -> Ranged:
-    query = select(table).where(table.c.name != bindparam("after"))
-    if of_repository:
-        query = query.where(table.c.repository == _REPO)
+def _listing(table: Table) -> Ranged:
+    query = select(table).where(table.c.name != bindparam("after"), table.c.repository == _REPO)
     return Ranged.of(query.order_by(table.c.name).limit(bindparam("limit")), table.c.name)
 
 
-_REPOSITORY = select(repositories).where(repositories.c.name == _NAME)
-_ALL_REPOSITORIES = select(repositories)
-_REPOSITORIES = _listing(repositories, of_repository=False)
 _BRANCH = select(branches).where(branches.c.repository == _REPO, branches.c.name == _NAME)
-_BRANCHES = _listing(branches, of_repository=True)
+_BRANCHES = _listing(branches)
 _TAG = select(tags).where(tags.c.repository == _REPO, tags.c.name == _NAME)
-_TAGS = _listing(tags, of_repository=True)
+_TAGS = _listing(tags)
 _COMMITS = (
     select(commits.c.id)
     .where(commits.c.repository == _REPO, commits.c.id >= bindparam("prefix"), commits.c.id < bindparam("end"))
@@ -97,49 +94,6 @@ class RefRows:
 
     db: Database
 
-    # -- repositories -------------------------------------------------------------------------------------------------
-
-    def require_new_repository(self, info: RepositoryInfo) -> None:
-        _require_new(info, self.db.rows(_ALL_REPOSITORIES))
-
-    @writes
-    def create_repository(
-        self, tx: Connection, info: RepositoryInfo, first_commit: CommitId, actor: str
-    ) -> BranchState:
-        self.db.backend.lock_namespaces(tx)
-        _require_new(info, tx.execute(select(repositories)))
-        tx.execute(
-            repositories.insert().values(
-                id=info.id,
-                name=info.name,
-                storage_namespace=info.storage_namespace,
-                default_branch=info.default_branch,
-                created=info.created,
-            )
-        )
-        tx.execute(commits.insert().values(repository=info.id, id=first_commit, created=info.created))
-        return _insert_branch(tx, info.id, info.default_branch, first_commit, actor)
-
-    def get_repository(self, name: RepositoryName) -> RepositoryInfo:
-        row = self.db.row(_REPOSITORY, name=name)
-        if row is None:
-            raise _repository_not_found(name)
-        return repository_of(row)
-
-    def list_repositories(self, prefix: str, after: str, limit: int) -> list[RepositoryInfo]:
-        rows = _REPOSITORIES.listed(self.db, prefix, after, limit)
-        return [repository_of(row) for row in rows]
-
-    @writes
-    def delete_repository(self, tx: Connection, name: RepositoryName) -> None:
-        row = tx.execute(select(repositories.c.id).where(repositories.c.name == name)).first()
-        if row is None:
-            raise _repository_not_found(name)
-        self.db.backend.lock_repository(tx, row.id, exclusive=True)
-        for branch in tx.execute(select(branches).where(branches.c.repository == row.id)):
-            _drop_tokens(tx, branch_of(branch).tokens)
-        tx.execute(delete(repositories).where(repositories.c.id == row.id))
-
     # -- branches -----------------------------------------------------------------------------------------------------
 
     @writes
@@ -153,7 +107,7 @@ class RefRows:
                 f"There is a branch or tag {name!r} already.",
                 hint="Choose another name, or delete it first.",
             )
-        return _insert_branch(tx, repo, name, commit, actor)
+        return insert_branch(tx, repo, name, commit, actor)
 
     def get_branch(self, repo: RepositoryId, name: BranchName) -> BranchState | None:
         row = self.db.row(_BRANCH, repo=repo, name=name)
@@ -163,19 +117,23 @@ class RefRows:
         rows = _BRANCHES.listed(self.db, prefix, after, limit, repo=repo)
         return [branch_of(row) for row in rows]
 
+    def delete_branch(self, repo: RepositoryId, name: BranchName, actor: str) -> int | None:
+        gone = self._delete_branch(repo, name, actor)
+        if gone is not None:
+            sweep(self.db)
+        return gone
+
     @writes
-    def delete_branch(self, tx: Connection, repo: RepositoryId, name: BranchName, actor: str) -> int | None:
+    def _delete_branch(self, tx: Connection, repo: RepositoryId, name: BranchName, actor: str) -> int | None:
         state = locked_branch(self.db, tx, repo, name, exclusive=True)
         if state is None:
             return None
-        _drop_tokens(tx, state.tokens)
+        drop_tokens(tx, state.tokens)
         tx.execute(delete(branches).where(branches.c.repository == repo, branches.c.name == name))
         return _log_move(tx, repo, RefMove("branch", name, None, state.sequence + 1, now(), actor, "deleted"))
 
-    @writes
     def move_branch(
         self,
-        tx: Connection,
         repo: RepositoryId,
         expected: BranchState,
         commit: CommitId,
@@ -185,41 +143,59 @@ class RefRows:
         actor: str,
         reason: str,
     ) -> BranchState | None:
-        state = locked_branch(self.db, tx, repo, expected.name, exclusive=True)
-        if state is None or state.commit != expected.commit or not set(drop) <= set(state.sealed):
-            return None
-        kept = tuple(token for token in state.sealed if token not in drop)
-        if clean:
-            left = select(staged.c.path).where(staged.c.token.in_((state.staging, *kept))).limit(1)
-            if tx.execute(left).first():
+        move = RefMove("branch", expected.name, commit, 0, now(), actor, reason)
+
+        def make(tx: Connection) -> BranchState | None:
+            state = locked_branch(self.db, tx, repo, expected.name, exclusive=True)
+            if state is None or state.commit != expected.commit or not set(drop) <= set(state.sealed):
                 return None
-        _drop_tokens(tx, drop)
-        sequence = state.sequence + 1
-        tx.execute(
-            update(branches)
-            .where(branches.c.repository == repo, branches.c.name == expected.name)
-            .values(commit_id=commit, sealed=sealed_text(kept), sequence=sequence)
-        )
-        _log_move(tx, repo, RefMove("branch", expected.name, commit, sequence, now(), actor, reason))
-        return BranchState(expected.name, commit, state.staging, kept, sequence)
+            kept = tuple(token for token in state.sealed if token not in drop)
+            if clean and _filled(tx, (state.staging, *kept)):
+                return None
+            drop_tokens(tx, drop)
+            sequence = state.sequence + 1
+            tx.execute(
+                update(branches)
+                .where(branches.c.repository == repo, branches.c.name == expected.name)
+                .values(commit_id=commit, sealed=sealed_text(kept), sequence=sequence)
+            )
+            _log_move(tx, repo, replace(move, sequence=sequence))
+            return BranchState(expected.name, commit, state.staging, kept, sequence)
+
+        def find(tx: Connection) -> BranchState | None:
+            state = locked_branch(self.db, tx, repo, expected.name, exclusive=True)  # waits for `make` to be over
+            sequence = _logged(tx, repo, move)
+            return None if sequence is None else state or replace(expected, commit=commit, sequence=sequence)
+
+        moved = self.db.write_surely(make, find)
+        if moved is not None and drop:
+            sweep(self.db)
+        return moved
+
+    def seal(self, repo: RepositoryId, name: BranchName) -> BranchState | None:
+        state, folded = self._seal(repo, name)
+        if folded:
+            sweep(self.db)
+        return state
 
     @writes
-    def seal(self, tx: Connection, repo: RepositoryId, name: BranchName) -> BranchState | None:
+    def _seal(self, tx: Connection, repo: RepositoryId, name: BranchName) -> tuple[BranchState | None, bool]:
         state = locked_branch(self.db, tx, repo, name, exclusive=True)
         if state is None:
-            return None
+            return None, False
         filled = _filled(tx, state.tokens)
         if state.staging not in filled and filled == state.sealed:
-            return state
+            return state, False
         fresh = StagingToken(new_id()) if state.staging in filled else state.staging
-        if len(filled) > _MOST_SEALED:
+        folded = len(filled) > _MOST_SEALED
+        if folded:
             filled = (_fold(tx, filled),)
         tx.execute(
             update(branches)
             .where(branches.c.repository == repo, branches.c.name == name)
             .values(staging=fresh, sealed=sealed_text(filled))
         )
-        return BranchState(name, state.commit, fresh, filled, state.sequence)
+        return BranchState(name, state.commit, fresh, filled, state.sequence), folded
 
     # -- tags ---------------------------------------------------------------------------------------------------------
 
@@ -316,7 +292,7 @@ def locked_branch(
     return None if row is None else branch_of(row)
 
 
-def _insert_branch(tx: Connection, repo: RepositoryId, name: BranchName, commit: CommitId, actor: str) -> BranchState:
+def insert_branch(tx: Connection, repo: RepositoryId, name: BranchName, commit: CommitId, actor: str) -> BranchState:
     # The journal's order goes on where an earlier branch of the name ended.
     state = BranchState(name, commit, StagingToken(new_id()), (), _last_sequence(tx, repo, "branch", name) + 1)
     tx.execute(
@@ -359,6 +335,14 @@ def _log_move(tx: Connection, repo: RepositoryId, move: RefMove) -> int:
     return move.sequence
 
 
+def _logged(tx: Connection, repo: RepositoryId, move: RefMove) -> int | None:
+    """The sequence under which the ref log has a move."""
+    moves = ref_moves.c
+    same = (moves.kind == move.kind, moves.name == move.name, moves.commit_id == move.commit, moves.at == move.at)
+    by = (moves.actor == move.actor, moves.reason == move.reason)
+    return tx.execute(select(moves.sequence).where(moves.repository == repo, *same, *by)).scalar()
+
+
 def _move_of(row: Any) -> RefMove:
     commit = None if row.commit_id is None else CommitId(row.commit_id)
     return RefMove(row.kind, row.name, commit, row.sequence, row.at, row.actor, row.reason, row.row)
@@ -366,9 +350,9 @@ def _move_of(row: Any) -> RefMove:
 
 def _filled(tx: Connection, tokens: Sequence[StagingToken]) -> tuple[StagingToken, ...]:
     """The tokens that hold rows, in their order."""
-    rows = tx.execute(select(staged.c.token).where(staged.c.token.in_(tokens)).distinct())
-    found = {row.token for row in rows}
-    return tuple(token for token in tokens if token in found)
+    return tuple(
+        token for token in tokens if tx.execute(select(staged.c.path).where(staged.c.token == token).limit(1)).first()
+    )
 
 
 def _fold(tx: Connection, tokens: Sequence[StagingToken]) -> StagingToken:
@@ -380,39 +364,5 @@ def _fold(tx: Connection, tokens: Sequence[StagingToken]) -> StagingToken:
         newer = select(staged.c.path).where(staged.c.token.in_(tokens[:position]))
         rows = select(literal(fresh, Text), *columns).where(staged.c.token == token, staged.c.path.not_in(newer))
         tx.execute(staged.insert().from_select(["token", *(column.name for column in columns)], rows))
-    _drop_tokens(tx, tokens)
+    drop_tokens(tx, tokens)
     return fresh
-
-
-def _drop_tokens(tx: Connection, tokens: Sequence[StagingToken]) -> None:
-    if tokens:
-        tx.execute(delete(staged).where(staged.c.token.in_(tokens)))
-
-
-def _require_new(info: RepositoryInfo, present: Iterable[Any]) -> None:
-    rows = list(present)
-    if any(row.name == info.name for row in rows):
-        raise AlreadyExists(
-            ErrorKind.REPOSITORY_EXISTS, f"There is a repository {info.name!r} already.", hint="Choose another name."
-        )
-    for other in rows:
-        if _overlap(other.storage_namespace, info.storage_namespace):
-            raise AlreadyExists(
-                ErrorKind.NAMESPACE_IN_USE,
-                f"The storage namespace {info.storage_namespace} overlaps {other.storage_namespace}, "
-                f"which the repository {other.name!r} owns.",
-                hint="Choose a storage namespace of its own.",
-            )
-
-
-def _overlap(one: str, other: str) -> bool:
-    one, other = one.rstrip("/") + "/", other.rstrip("/") + "/"
-    return one.startswith(other) or other.startswith(one)
-
-
-def _repository_not_found(name: str) -> NotFound:
-    return NotFound(
-        ErrorKind.REPOSITORY_NOT_FOUND,
-        f"There is no repository {name!r}.",
-        hint="List the repositories to see which there are.",
-    )

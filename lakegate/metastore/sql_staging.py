@@ -12,6 +12,7 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, dele
 from lakegate.errors import ErrorKind, NotFound
 from lakegate.ids import BranchName, RepositoryId, StagingToken, UploadId, new_id
 from lakegate.metastore.database import Database, writes
+from lakegate.metastore.dropped import drop, sweep
 from lakegate.metastore.protocol import BranchState, Expect, StagedChange, StagedRow
 from lakegate.metastore.ranges import Ranged, starts_with
 from lakegate.metastore.rows import branch_of, sealed_text, staged_of, staged_values, text_of
@@ -132,15 +133,17 @@ class StagingRows:
             found.append(row)
         return found
 
-    @writes
     def unstage(
-        self,
-        tx: Connection,
-        repo: RepositoryId,
-        branch: BranchName,
-        *,
-        path: str | None = None,
-        prefix: str | None = None,
+        self, repo: RepositoryId, branch: BranchName, *, path: str | None = None, prefix: str | None = None
+    ) -> int:
+        count = self._unstage(repo, branch, path, prefix)
+        if count:
+            sweep(self.db)
+        return count
+
+    @writes
+    def _unstage(
+        self, tx: Connection, repo: RepositoryId, branch: BranchName, path: str | None, prefix: str | None
     ) -> int:
         state = locked_branch(self.db, tx, repo, branch, exclusive=True)
         if state is None:
@@ -239,10 +242,10 @@ def _newest(tx: Connection, tokens: Sequence[StagingToken], path: str) -> Staged
 def _without(tx: Connection, token: StagingToken, where: Sequence[ColumnElement[bool]]) -> StagingToken | None:
     """Removes rows of a token. Returns the token that the rest is under: a fresh one where rows were removed, None
     where no condition was given and so nothing is left."""
-    gone = tx.execute(delete(staged).where(staged.c.token == token, *where)).rowcount
     if not where:
+        drop(tx, (token,))
         return None
-    if not gone:
+    if not tx.execute(delete(staged).where(staged.c.token == token, *where)).rowcount:
         return token
     fresh = StagingToken(new_id())
     tx.execute(update(staged).where(staged.c.token == token).values(token=fresh))

@@ -69,7 +69,7 @@ def test_a_storage_namespace_belongs_to_one_repository(meta: MetaStore, namespac
 def test_a_deleted_repository_leaves_nothing_and_frees_its_namespace(meta: MetaStore) -> None:
     state = meta.stage(REPO, MAIN, [put("a")])
     assert state is not None
-    meta.delete_repository(RepositoryName("sales"))
+    meta.delete_repository(RepositoryName("sales"), force=True)
     with pytest.raises(NotFound):
         meta.get_repository(RepositoryName("sales"))
     assert meta.staged_rows(state.tokens) == []
