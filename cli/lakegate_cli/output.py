@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from lakegate.errors import LakegateError, MergeConflict
 from lakegate.model import Page
@@ -49,13 +49,14 @@ def show_json(body: Any) -> None:
     sys.stdout.write("\n")
 
 
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], stream: TextIO | None = None) -> None:
     """Prints rows under headings on a terminal, and plain lines of tab-separated values elsewhere."""
     if not rows:
         return
-    if not sys.stdout.isatty():
+    stream = stream or sys.stdout
+    if not stream.isatty():
         for row in rows:
-            sys.stdout.write("\t".join(_one_line(str(value)) for value in row) + "\n")
+            stream.write("\t".join(_one_line(str(value)) for value in row) + "\n")
         return
     from rich.console import Console
     from rich.table import Table
@@ -64,7 +65,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row))
-    Console(highlight=False).print(table)
+    Console(file=stream, highlight=False).print(table)
 
 
 def show_fields(fields: Sequence[tuple[str, object]]) -> None:
@@ -91,7 +92,7 @@ def more_of(page: Page[Any]) -> None:
 
 
 def show_error(error: LakegateError, as_json: bool) -> None:
-    """Prints an error in one line, and each conflict of a merge in one more; as JSON, the body that REST answers."""
+    """Prints an error in one line, and below it the conflicts of a merge; as JSON, the body that REST answers."""
     if as_json:
         from lakegate_api.errors import error_body
 
@@ -100,8 +101,9 @@ def show_error(error: LakegateError, as_json: bool) -> None:
     sys.stdout.flush()
     warn(f"error: {_one_line(str(error))}")
     if isinstance(error, MergeConflict):
-        for conflict in error.conflicts:
-            warn(_one_line(f"  {conflict.kind}: {conflict.message} {conflict.hint}".rstrip()))
+        from lakegate_cli.conflicts import show_conflicts
+
+        show_conflicts(error.conflicts, on_error=True)
 
 
 def pages(fetch: Callable[[str], Page[T]], amount: int, after: str = "") -> Page[T]:

@@ -1,4 +1,4 @@
-"""How rows of tables that differ, profiles of columns and rows in conflict are shown and written to files."""
+"""How rows of tables that differ, and profiles of columns, are shown and written to files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from lakegate.model import (
     MAX_PAGE,
     ColumnStatistics,
     PartitionDiff,
-    Resolution,
     RowChangeKind,
-    RowConflicts,
     RowDiff,
     RowDiffRequest,
     RowFormat,
@@ -134,27 +132,11 @@ def write_file(path: Path, pieces: Iterable[bytes]) -> int:
     return size
 
 
-def write_conflicts(repository: Repository, refs: tuple[str, str], asked: Resolution, output: Path) -> None:
-    """Writes all rows that a merge by key can't settle."""
-    size = write_file(output, repository.row_conflicts_file(*refs, asked, form_of(output)))
-    warn(f"Wrote the rows in conflict of {asked.path} to {output} ({size_of(size)}).")
-
-
-def show_row_conflicts(found: RowConflicts) -> None:
-    """Prints the first rows in conflict: one line each for base, source and destination."""
-    rows = [
-        (side, *(_cell(value) for value in values))
-        for conflict in found.first
-        for side, values in (
-            ("base", conflict.base),
-            ("source", conflict.source),
-            ("destination", conflict.destination),
-        )
-        if values is not None
-    ]
-    show_table(("side", *found.columns), rows)
-    if len(found.first) < found.count:
-        warn(f"These are {len(found.first)} of {found.count:,} rows; --conflicts FILE.parquet writes all.")
+def cell(value: Any) -> str:
+    """A value as a cell of a table."""
+    if value is None:
+        return ""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else str(value)
 
 
 def _tables(repository: Repository, left: str, right: str, asked: Asked) -> Iterator[str]:
@@ -189,11 +171,11 @@ def _show_rows(diff: RowDiff) -> None:
     for change in diff.rows:
         if change.left is not None and change.right is not None:
             pairs = zip(change.left, change.right, strict=True)
-            rows.append(("~", *(_cell(a) if a == b else f"{_cell(a)} -> {_cell(b)}" for a, b in pairs)))
+            rows.append(("~", *(cell(a) if a == b else f"{cell(a)} -> {cell(b)}" for a, b in pairs)))
         else:
             times = f" x{change.count}" if change.count > 1 else ""
             values = change.right if change.left is None else change.left
-            rows.append((_MARKS[change.kind] + times, *(_cell(value) for value in values or ())))
+            rows.append((_MARKS[change.kind] + times, *(cell(value) for value in values or ())))
     show_table(("", *diff.columns), rows)
     if len(diff.rows) < diff.added + diff.removed + diff.updated:
         warn("There are more rows: raise --limit, or write all with --output FILE.")
@@ -213,7 +195,7 @@ def _statistics(found: ColumnStatistics | None) -> tuple[str, ...]:
         return ("",) * 5
     nulls = number(found.nulls) + (f" (and {found.nans:,} NaN)" if found.nans else "")
     mean = "" if found.mean is None else f"{found.mean:g}"
-    return (nulls, number(found.distinct), _cell(found.min), _cell(found.max), mean)
+    return (nulls, number(found.distinct), cell(found.min), cell(found.max), mean)
 
 
 def _change(left: str, right: str) -> str:
@@ -236,9 +218,3 @@ def _show_partitions(table: str, parts: Sequence[PartitionDiff]) -> None:
 
 def _count(rows: int | None) -> str:
     return "no" if rows is None else f"{rows:,}"
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else str(value)

@@ -137,10 +137,11 @@ def open_row_merge(ctx: RepositoryContext, sides: RowMergeSides, resolution: Res
 def _conflict(sides: RowMergeSides, resolution: Resolution, merge: RowMerge) -> Conflict:
     path = sides.destination.version.path
     key = ",".join(resolution.key)
+    count = "1 row" if merge.conflicts == 1 else f"{merge.conflicts:,} rows"
     return Conflict(
         ConflictKind.ROW_CHANGED,
         path,
-        f"Both sides changed {merge.conflicts:,} rows of the table {path!r}, each to other values.",
+        f"Both sides changed {count} of the table {path!r}, each to other values.",
         table=path,
         base=Side(sides.base.version.version if sides.base is not None else None),
         source=Side(sides.source.version.version),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from lakegate.model import Conflict, ConflictKind
 from lakegate.testing.table_files import parquet_bytes
+from lakegate_cli.conflicts import show_conflicts
 
 pytestmark = pytest.mark.usefixtures("lakegate")
 
@@ -59,12 +64,70 @@ def test_a_merge_of_rows_by_key(lakegate: Any, tmp_path: Path) -> None:
     assert "--key" in lakegate.errors
     told = tmp_path / "conflicts.jsonl"
     lakegate("merge", "sales/exp", "--take", "rows:t", "--key", "id", "--conflicts", str(told), status=3)
-    assert "1 rows of the table 't'" in lakegate.errors
+    error, conflict, heading, *rows = lakegate.errors.splitlines()[1:]
+    assert error.startswith("error: 'exp' can't be merged into 'main': 1 conflict.")
+    assert conflict.startswith("  row_changed: Both sides changed 1 row of the table 't', each to other values. Settle")
+    assert "--take rows:t --key id and --prefer source, --prefer destination or --newest COLUMN." in conflict
+    assert heading == "  The row by the key id, with the columns id, v, at, p:"
+    assert rows == ["base\t2\tb\t0\t1", "source\t2\tx\t2\t1", "destination\t2\ty\t1\t1"]
     assert [json.loads(line)["v"] for line in told.read_text().splitlines()] == ["b", "x", "y"]
     planned = lakegate("merge", "sales/exp", "--take", "rows:t", "--key", "id", "--dry-run", status=3)
     assert "source\t2\tx\t2\t1" in planned
+    assert planned.splitlines()[-1] == "The merge would stop, and change nothing: 1 conflict."
+    assert planned.splitlines()[0].startswith("conflict\tt\t")
     merged = lakegate("merge", "sales/exp", "--take", "rows:t", "--key", "id", "--newest", "at")
     assert "merged_rows\tt\t- -> -\t+3 -2 rows\t+1 -1 files\t+" in merged
     assert "B\tby the key id\n" in merged
     rows = lakegate.json("table", "preview", "sales/main/t")["rows"]
     assert sorted(row[:2] for row in rows) == [[1, "A"], [2, "x"], [3, "c"]]
+
+
+def test_the_first_conflicts_and_the_count_of_all(lakegate: Any) -> None:
+    put(lakegate, "main", id=list(range(120)), v=[0] * 120)
+    lakegate("branch", "create", "sales/exp")
+    put(lakegate, "exp", id=list(range(120)), v=[1] * 120)
+    put(lakegate, "main", id=list(range(1, 120)), v=[2] * 119)
+    lakegate("merge", "sales/exp", "--take", "rows:t", "--key", "id", status=3)
+    told = lakegate.errors.splitlines()
+    assert "  The first 100 of 120 rows by the key id, with the columns id, v, p; --conflicts FILE.parquet" in told[2]
+    assert told[3:6] == ["base\t0\t0\t1", "source\t0\t1\t1", "destination (no row)\t0\t\t"]
+    assert len(told) == 3 + 300
+
+
+def test_a_key_and_a_newest_column_for_each_table(lakegate: Any, tmp_path: Path) -> None:
+    for number, branch in enumerate(("main", "exp", "main")):
+        if branch == "exp":
+            lakegate("branch", "create", "sales/exp")
+        for table, key, moment in (("orders", "id", "at"), ("raw/items", "sku", "seen=at")):
+            body = parquet_bytes({key: [1], "v": [number], moment: [number]})
+            lakegate("put", "-", f"sales/{branch}/{table}/a.parquet", stdin=body)
+        lakegate("commit", f"sales/{branch}", "-m", "rows")
+    asked = ("merge", "sales/exp", "--take", "rows:orders", "--take", "rows:raw/items/", "--key", "id")
+    lakegate(*asked, status=1)
+    assert "'id'" in lakegate.errors
+    by_key = (*asked, "--key", "raw/items=sku")
+    lakegate(*by_key, "--newest", "at", "--newest", "v", status=1)
+    assert "more than one column" in lakegate.errors
+    lakegate(*by_key, "--conflicts", str(tmp_path / "c.jsonl"), status=3)
+    assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == ["c-orders.jsonl", "c-raw-items.jsonl"]
+    lakegate(*by_key, "--conflicts", str(tmp_path / "c.xlsx"), status=1)
+    assert "end with .parquet" in lakegate.errors
+    lakegate(*by_key, "--newest", "at", "--newest", "raw/items=seen=at")
+    assert lakegate.json("table", "preview", "sales/main/raw/items")["rows"] == [[1, 2, 2]]
+
+
+def test_partitions_and_files_in_conflict_are_named(lakegate: Any) -> None:
+    put(lakegate, "main", id=[1])
+    lakegate("branch", "create", "sales/exp")
+    put(lakegate, "exp", id=[2])
+    put(lakegate, "main", id=[3])
+    lakegate("merge", "sales/exp", status=3)
+    assert "replaced files in 't/p=1'" in lakegate.errors
+    found = Conflict(ConflictKind.CONCURRENT_APPEND, "t", "Both.", files=tuple("abcdefg"), file_count=1200)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", out := io.StringIO())
+        show_conflicts((found, replace(found, partitions=("p=1", "p=2"))))
+    assert out.getvalue().splitlines() == [
+        "  concurrent_append: Both. Files: a, b, c, d, e and 1,195 more.",
+        "  concurrent_append: Both. Partitions: p=1, p=2, 1,200 files.",
+    ]

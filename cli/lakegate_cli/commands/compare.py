@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,8 +18,6 @@ from lakegate.interface import Repository
 from lakegate.model import (
     MAX_PAGE,
     ChangeCounts,
-    Conflict,
-    ConflictKind,
     Isolation,
     ListRequest,
     MergeRequest,
@@ -45,6 +43,7 @@ from lakegate_cli.arguments import (
     Ref,
     pairs,
 )
+from lakegate_cli.conflicts import show_conflicts, write_conflicts
 from lakegate_cli.output import more_of, pages, say, short, show_json, show_table, warn
 from lakegate_cli.rows import (
     Asked,
@@ -55,10 +54,9 @@ from lakegate_cli.rows import (
     Profile,
     Rows,
     TableOption,
+    form_of,
     key_of,
     show_asked,
-    show_row_conflicts,
-    write_conflicts,
 )
 from lakegate_cli.session import session
 from lakegate_cli.tables import show_table_changes, show_table_diffs
@@ -116,7 +114,10 @@ def diff(
     more_of(page)
 
 
-@app.command("merge", help="Merge a ref into a branch.")
+@app.command(
+    "merge",
+    help="Merge a ref into a branch. Where conflicts stop it, or would stop it in a dry run, the exit status is 3.",
+)
 def merge(
     context: typer.Context,
     source: Ref,
@@ -131,12 +132,16 @@ def merge(
         list[str] | None,
         typer.Option("--take", help="source:PATH, destination:PATH or rows:TABLE (with --key) settles one conflict"),
     ] = None,
-    key: Key = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", help="A column that tells rows apart, TABLE=COLUMN for one table; repeat it, or a,b,c"),
+    ] = None,
     prefer: Annotated[
         Prefer | None, typer.Option("--prefer", help="Whose row is taken where both sides changed it")
     ] = None,
     newest: Annotated[
-        str | None, typer.Option("--newest", help="Or the row with the greater value in this column")
+        list[str] | None,
+        typer.Option("--newest", help="Or the row with the greater value in this column; TABLE=COLUMN for one table"),
     ] = None,
     conflicts: Annotated[
         Path | None,
@@ -151,25 +156,32 @@ def merge(
 ) -> None:
     repository, name = session(context).ref(source)
     branch = session(context).same(into, repository) if into else repository.info.default_branch
-    by_rows = _ByRows(key_of(key), None if prefer is None else Take(prefer.value), newest)
-    resolutions = tuple(_resolution(item, by_rows) for item in take or ())
+    preferred = None if prefer is None else Take(prefer.value)
+    resolutions = tuple(_resolutions(take or (), key or (), preferred, newest or ()))
+    if conflicts is not None:
+        form_of(conflicts)
     request = MergeRequest(
         message or "", pairs(meta), strategy, squash, allow_empty, dry_run, resolutions, isolation=isolation
     )
     try:
         outcome = repository.merge(name, branch, request)
     except MergeConflict as error:
-        _tell_rows(repository, (name, branch), error.conflicts, resolutions, conflicts)
+        if conflicts is not None:
+            write_conflicts(repository, (name, branch), error.conflicts, resolutions, conflicts)
         raise
-    if outcome.conflicts:
-        _tell_rows(repository, (name, branch), outcome.conflicts, resolutions, conflicts)
+    if conflicts is not None:
+        write_conflicts(repository, (name, branch), outcome.conflicts, resolutions, conflicts)
     if session(context).json:
         show_json(merge_to_json(outcome))
     else:
         show_table_changes(outcome.tables)
-        _show_conflicts(outcome.conflicts)
-        done = f"Merged {name} into {branch} as {short(outcome.commit.id)}" if outcome.commit else "Would merge"
-        say(f"{done}: {_counts(outcome.changes)}.")
+        show_conflicts(outcome.conflicts)
+        if outcome.conflicts:
+            count = "1 conflict" if len(outcome.conflicts) == 1 else f"{len(outcome.conflicts)} conflicts"
+            say(f"The merge would stop, and change nothing: {count}.")
+        else:
+            done = f"Merged {name} into {branch} as {short(outcome.commit.id)}" if outcome.commit else "Would merge"
+            say(f"{done}: {_counts(outcome.changes)}.")
     if outcome.conflicts:
         raise typer.Exit(3)
 
@@ -229,27 +241,53 @@ def _outside(
             return Page(tuple(found))
 
 
-def _show_conflicts(conflicts: Sequence[Conflict]) -> None:
-    for conflict in conflicts:
-        say(f"{conflict.kind.value}: {conflict.message} {conflict.hint}".rstrip())
-        if conflict.rows is not None:
-            show_row_conflicts(conflict.rows)
-
-
 def _counts(changes: ChangeCounts) -> str:
     return f"{changes.added} objects added, {changes.removed} removed, {changes.changed} changed"
 
 
 @dataclass(frozen=True, slots=True)
 class _ByRows:
-    """How rows are merged, where a table is settled so."""
+    """How rows are merged, where tables are settled so. Of `keys` and `newest`, an item TABLE=COLUMN is for one of
+    these tables; the others are for those that have none of their own."""
 
-    key: tuple[str, ...]
+    tables: tuple[str, ...]
+    keys: tuple[str, ...]
     prefer: Take | None
-    newest: str | None
+    newest: tuple[str, ...]
+
+    def resolution(self, table: str) -> Resolution:
+        key, newest = key_of(self._own(table, self.keys)), self._own(table, self.newest)
+        if not key:
+            raise InvalidInput(
+                ErrorKind.INVALID_ARGUMENT,
+                f"--take rows:{table} needs the columns that tell rows apart.",
+                hint=f"Add --key COLUMN, or --key {table}=COLUMN for this table alone.",
+            )
+        if len(newest) > 1:
+            raise InvalidInput(
+                ErrorKind.INVALID_ARGUMENT,
+                f"--newest names more than one column of the table {table!r}.",
+                hint=f"Name one; --newest {table}=COLUMN names it for this table alone.",
+            )
+        return Resolution(table, Take.ROWS, key, self.prefer, newest[0] if newest else None)
+
+    def _own(self, table: str, given: Sequence[str]) -> list[str]:
+        own = [item.removeprefix(f"{table}=") for item in given if item.startswith(f"{table}=")]
+        others = tuple(f"{other}=" for other in self.tables)
+        return own or [item for item in given if not item.startswith(others)]
 
 
-def _resolution(text: str, by_rows: _ByRows) -> Resolution:
+def _resolutions(
+    take: Sequence[str], keys: Sequence[str], prefer: Take | None, newest: Sequence[str]
+) -> Iterator[Resolution]:
+    sides = [_side(item) for item in take]
+    tables = tuple(path for side, path in sides if side is Take.ROWS)
+    by_rows = _ByRows(tables, tuple(keys), prefer, tuple(newest))
+    for side, path in sides:
+        yield by_rows.resolution(path) if side is Take.ROWS else Resolution(path, side)
+
+
+def _side(text: str) -> tuple[Take, str]:
     side, colon, path = text.partition(":")
     if not colon or side not in tuple(Take):
         raise InvalidInput(
@@ -257,26 +295,4 @@ def _resolution(text: str, by_rows: _ByRows) -> Resolution:
             f"--take {text!r} is no resolution.",
             hint="Write source:PATH, destination:PATH or rows:TABLE.",
         )
-    if side != Take.ROWS:
-        return Resolution(path, Take(side))
-    if not by_rows.key:
-        raise InvalidInput(
-            ErrorKind.INVALID_ARGUMENT,
-            f"--take {text!r} needs the columns that tell rows apart.",
-            hint="Add --key COLUMN.",
-        )
-    return Resolution(path, Take.ROWS, by_rows.key, by_rows.prefer, by_rows.newest)
-
-
-def _tell_rows(
-    repository: Repository,
-    refs: tuple[str, str],
-    conflicts: Sequence[Conflict],
-    resolutions: Sequence[Resolution],
-    output: Path | None,
-) -> None:
-    """Shows the rows in conflict, or writes all of them."""
-    found = {conflict.path for conflict in conflicts if conflict.kind is ConflictKind.ROW_CHANGED}
-    for asked in resolutions:
-        if output is not None and asked.path.rstrip("/") in found:
-            write_conflicts(repository, refs, asked, output)
+    return Take(side), path.rstrip("/")
