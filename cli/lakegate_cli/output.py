@@ -53,10 +53,10 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], stream:
     """Prints rows under headings on a terminal, and plain lines of tab-separated values elsewhere."""
     if not rows:
         return
-    stream = stream or sys.stdout
-    if not stream.isatty():
+    out: TextIO = sys.stdout if stream is None else stream
+    if not out.isatty():
         for row in rows:
-            stream.write("\t".join(_one_line(str(value)) for value in row) + "\n")
+            out.write("\t".join(_one_line(str(value)) for value in row) + "\n")
         return
     from rich.console import Console
     from rich.table import Table
@@ -65,7 +65,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], stream:
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row))
-    Console(file=stream, highlight=False).print(table)
+    Console(file=out, highlight=False).print(table)
 
 
 def show_fields(fields: Sequence[tuple[str, object]]) -> None:

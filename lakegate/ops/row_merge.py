@@ -30,6 +30,7 @@ from lakegate.model import (
 from lakegate.ops.objects import store_pieces
 from lakegate.snapshot import Snapshot
 from lakegate.tables.data_writer import DataFileWriter, partition_text
+from lakegate.tables.delta.merge.transactions import LAKEGATE
 from lakegate.tables.delta.next_version import Addition, Draft, Removal, next_version
 from lakegate.tables.file_counts import FileCounts
 from lakegate.tables.parquet import HIVE_NULL
@@ -93,9 +94,14 @@ class MergedRows:
 
 
 def merge_table_rows(
-    ctx: RepositoryContext, sides: RowMergeSides, resolution: Resolution, *, dry_run: bool = False
+    ctx: RepositoryContext,
+    sides: RowMergeSides,
+    resolution: Resolution,
+    origin: Mapping[str, Any] | None = None,
+    *,
+    dry_run: bool = False,
 ) -> MergedRows:
-    """Merges the rows of one table by `resolution.key`.
+    """Merges the rows of one table by `resolution.key`. `origin` goes into the commitInfo of a Delta version.
 
     Raises InvalidInput(KEY_NOT_FOUND, INVALID_ARGUMENT), Refused(KEY_NULL, KEY_NOT_UNIQUE, ROWS_INCOMPATIBLE,
     DELTA_FEATURE_UNKNOWN, DELTA_APPEND_ONLY).
@@ -116,7 +122,7 @@ def merge_table_rows(
         for rewrite in merge.rewrites():
             writing.rewrite(rewrite)
         if is_delta:
-            writing.log(resolution.key, sides.source.version)
+            writing.log(resolution.key, sides.source.version, origin or {})
         return MergedRows(counts, after, tuple(sorted(writing.changes.items())))
     finally:
         merge.close()
@@ -199,12 +205,13 @@ class _Writing:
         path = f"{self._folder(rewrite, values)}part-{new_id()}.snappy.parquet"
         self._write(path, values, rewrite.rows)
 
-    def log(self, key: tuple[str, ...], source: TableVersion) -> None:
+    def log(self, key: tuple[str, ...], source: TableVersion, origin: Mapping[str, Any]) -> None:
         """Writes the Delta version that holds all of it."""
         info: Mapping[str, Any] = {
             "operation": "MERGE",
             "operationParameters": {"key": ",".join(key), "source": f"version {source.version} of another branch"},
             "isBlindAppend": False,
+            LAKEGATE: {**origin, "sourceVersion": source.version},
         }
         # The source's batches are in the result: a stream that goes on here must not write them again.
         draft = Draft(info, adds=tuple(self._adds), removes=tuple(self._removes), txns=source.txns)

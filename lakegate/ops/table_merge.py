@@ -33,6 +33,7 @@ from lakegate.ops.table_replay import Replayed, Replaying, replay_table
 from lakegate.tables.delta.log import is_log_commit
 from lakegate.tables.delta.merge.plan import Three
 from lakegate.tables.delta.merge.side_log import TableAt
+from lakegate.tables.delta.merge.transactions import LAKEGATE
 from lakegate.tables.file_counts import file_counts, with_counts
 
 
@@ -159,6 +160,7 @@ class TableMerge:
                 TableInTree(self._sides.destination.objects_root, destination),
             ),
             asked,
+            self._replaying.origin,
             dry_run=self._dry_run,
         )
         before = destination.version
@@ -221,7 +223,8 @@ class TableMerge:
         before = destination.version
         roots = self._sides.destination.objects_root, self._sides.source.objects_root
         heads = Heads(roots[0], destination, roots[1], source, self.placement.table_of)
-        forward = forward_table(self._ctx, heads, dry_run=self._dry_run)
+        origin = {LAKEGATE: {**self._replaying.origin, "sourceVersion": source.version}}
+        forward = forward_table(self._ctx, heads, origin, dry_run=self._dry_run)
         if forward.version is None:
             report = TableChange(path, TableOutcome.UNCHANGED, before, before, note="the content is the same")
             return Decision(path, forward.changes, report)

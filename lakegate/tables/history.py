@@ -73,10 +73,10 @@ def _brought(
         return
     if old is not None and (old.digest, old.version) == (new.digest, new.version):
         return
+    source = _Source.of(ctx, commit, new.path)
     if new.format is TableFormat.DELTA:
         before = old_manifest.objects_root if old_manifest is not None and old is not None else None
         versions = new_versions(ctx, before, manifest.objects_root, new.path)
-        source = _Source.of(ctx, commit, new.path)
         for number, entry in reversed(versions):
             if new.version is not None and number <= new.version:
                 logged = read_logged(ctx, new.path, number, entry)
@@ -91,7 +91,8 @@ def _brought(
         "rows_added": _count(counts.rows_added),
         "rows_removed": _count(counts.rows_removed),
     }
-    yield _item(commit, new.version, new.timestamp, CHANGED if old is not None else CREATED, parameters)
+    item = _item(commit, new.version, new.timestamp, CHANGED if old is not None else CREATED, parameters)
+    yield item if source is None else source.joined_whole(item, new)
 
 
 class _Source:
@@ -101,7 +102,9 @@ class _Source:
         self._ctx = ctx
         self._name = name
         self._path = path
-        self._root = _manifest(ctx, merged).objects_root
+        manifest = _manifest(ctx, merged)
+        self._root = manifest.objects_root
+        self._table = table_at(ctx, manifest, path)
         self._items = _items(ctx, merged.id, path)
         self._found: dict[int, TableHistoryItem] = {}
 
@@ -117,17 +120,26 @@ class _Source:
             return None
 
     def joined(self, item: TableHistoryItem, entry: Entry, replays: int | None) -> TableHistoryItem:
-        """An item of the merge with what the source's history says of the version."""
+        """An item of the merge with what the source's history says of the version; `replays` is the source's version
+        that it repeats, or takes in."""
         assert item.version is not None
         there = tree.get(self._ctx.manifests.nodes, OBJECTS, self._root, commit_path(self._path, item.version))
         taken = there is not None and there.same_content(entry)
         version = item.version if taken else replays
-        first = self._of_version(version) if version is not None else None
+        return self._told(item, self._of_version(version) if version is not None else None)
+
+    def joined_whole(self, item: TableHistoryItem, new: TableVersion) -> TableHistoryItem:
+        """The same for a commit's change as a whole, which is the source's where its table is."""
+        table = self._table
+        taken = table is not None and (table.digest, table.version) == (new.digest, new.version)
+        return self._told(item, next(self._items, None) if taken else None)
+
+    def _told(self, item: TableHistoryItem, first: TableHistoryItem | None) -> TableHistoryItem:
+        item = replace(item, merged_from=self._name)
         if first is None:
             return item
         return replace(
             item,
-            merged_from=self._name,
             origin=first.origin or first.commit,
             origin_version=first.origin_version if first.origin is not None else first.version,
             origin_committer=first.origin_committer if first.origin is not None else first.committer,

@@ -23,7 +23,7 @@ _NO_COMMIT = CommitId("")
 @dataclass(frozen=True, slots=True)
 class LoggedVersion:
     """One version of a log: its operation as its writer named it (UNKNOWN where it did not), and its time in ms.
-    `replays` is the version of a merge's source that it repeats, where it does."""
+    `replays` is the version of a merge's source that it repeats, or takes in, where it does."""
 
     version: int
     operation: str

@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from lakegate.model import ApplyRequest, CommitRequest, MergeRequest, RollbackRequest, TableHistoryItem
+from lakegate.model import (
+    ApplyRequest,
+    CommitRequest,
+    MergeRequest,
+    Resolution,
+    RollbackRequest,
+    TableHistoryItem,
+    Take,
+)
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
 from lakegate.testing.delta import add, log_body, metadata, protocol, remove
+from lakegate.testing.table_files import parquet_bytes
 
 INFO = {"commitInfo": {"operation": "WRITE", "operationParameters": {"mode": "Append"}}}
 
@@ -77,6 +86,43 @@ def test_a_version_is_traced_through_merges_of_merges(repo: EmbeddedRepository) 
     assert merge is not None
     assert told(repo.table_history("main", "t", amount=1)[0]) == (2, merge.id, "exp", 1, first)
     assert repo.table_history("main", "t", amount=1)[0].origin_committer == "who writes deep"
+
+
+@pytest.mark.parametrize("take", [Take.ROWS, Take.SOURCE])
+def test_a_version_that_takes_in_the_source_s_table_tells_it(repo: EmbeddedRepository, take: Take) -> None:
+    """Rows that were merged by key, and the source's state as a new version, repeat no single version."""
+    name = "a.parquet"
+    for version, branch, ids in ((1, "main", [1, 2]), (2, "exp", [1, 3]), (2, "main", [1, 4])):
+        if branch == "exp":
+            repo.create_branch("exp", "main")
+        body = parquet_bytes({"id": ids})
+        repo.put(branch, f"t/{version}{branch}{name}", body)
+        lines = (remove(f"1main{name}" if version > 1 else "base"), add(f"{version}{branch}{name}", size=len(body)))
+        repo.put(branch, f"t/_delta_log/{version:020d}.json", log_body(INFO, *lines))
+        repo.acting_as(f"who writes {branch}").commit(branch, CommitRequest("x"))
+    theirs = repo.branch("exp").commit
+    merge = repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", take, ("id",)),))).commit
+    assert merge is not None
+    (item,) = repo.table_history("main", "t", amount=1)
+    assert told(item) == (3, merge.id, "exp", 2, theirs)
+    assert item.origin_committer == "who writes exp"
+
+
+def test_a_parquet_dataset_tells_the_merge_that_changed_it(repo: EmbeddedRepository) -> None:
+    repo.put("main", "d/a.parquet", parquet_bytes({"id": [1]}))
+    repo.commit("main", CommitRequest("a"))
+    repo.create_branch("exp", "main")
+    repo.put("exp", "d/b.parquet", parquet_bytes({"id": [2]}))
+    theirs = repo.commit("exp", CommitRequest("b"))
+    taken = repo.merge("exp", "main").commit
+    assert taken is not None
+    assert told(repo.table_history("main", "d")[0]) == (None, taken.id, "exp", None, theirs.id)
+    for branch in ("exp", "main"):
+        repo.put(branch, f"d/{branch}.parquet", parquet_bytes({"id": [3]}))
+        repo.commit(branch, CommitRequest(branch))
+    both = repo.merge("exp", "main").commit
+    assert both is not None
+    assert told(repo.table_history("main", "d")[0]) == (None, both.id, "exp", None, None)
 
 
 def test_rollbacks_and_reverts_are_versions_of_their_own(repo: EmbeddedRepository) -> None:
