@@ -24,7 +24,7 @@ def play(server: Server) -> None:
     os.environ.update(variables)
     _say(f"$ export LAKEGATE_URL={server.url} LAKEGATE_ACCESS_KEY_ID={server.access_key_id}")
     _say("$ export LAKEGATE_SECRET_ACCESS_KEY=****")
-    _say('$ eval "$(lakegate env)"      # for deltalake, Polars, DuckDB, boto3 and all others that speak S3')
+    _say('$ eval "$(lakegate env)"      # for deltalake, Polars, boto3 and others that speak S3')
     flights = Flights(REPOSITORY)
     _load(flights)
     _branch(flights)
