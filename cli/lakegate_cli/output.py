@@ -1,7 +1,7 @@
 """How answers look: tables for people, JSON for programs, one line for an error.
 
-On a terminal tables have headings; elsewhere a row is a line of tab-separated values, so that `cut` and `awk` work.
-Rich is imported only where something is drawn on a terminal.
+On a terminal tables have columns; elsewhere headings and rows are lines of tab-separated values, so that `cut`, `awk`
+and spreadsheets work. Nothing is ever cut short. Rich is imported only where something is drawn on a terminal.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from lakegate.errors import LakegateError, MergeConflict
 from lakegate.model import Page
 
 T = TypeVar("T")
+
+_UNCUT = 100_000  # columns: what is wider than the terminal runs on in its next line
 
 
 def time_of(milliseconds: int) -> str:
@@ -38,6 +40,11 @@ def number(count: int | None) -> str:
     return "?" if count is None else f"{count:,}"
 
 
+def many(count: int | None, noun: str, plural: str = "") -> str:
+    """Writes a count with its noun: "1 object", "2,000 objects"."""
+    return f"{number(count)} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def short(commit: str) -> str:
     """The first digits of a commit id: enough to name it."""
     return commit[:12]
@@ -50,12 +57,13 @@ def show_json(body: Any) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], stream: TextIO | None = None) -> None:
-    """Prints rows under headings on a terminal, and plain lines of tab-separated values elsewhere."""
+    """Prints rows under headings: in columns on a terminal, as lines of tab-separated values elsewhere. No rows, no
+    headings."""
     if not rows:
         return
     out: TextIO = sys.stdout if stream is None else stream
     if not out.isatty():
-        for row in rows:
+        for row in (columns, *rows):
             out.write("\t".join(_one_line(str(value)) for value in row) + "\n")
         return
     from rich.console import Console
@@ -65,7 +73,8 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], stream:
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row))
-    Console(file=out, highlight=False).print(table)
+    # Rich heeds a width on every terminal only where a height comes with it.
+    Console(file=out, highlight=False, width=_UNCUT, height=1).print(table)
 
 
 def show_fields(fields: Sequence[tuple[str, object]]) -> None:

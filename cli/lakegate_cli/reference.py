@@ -27,6 +27,9 @@ first digits of one, with `~2`, `^2` or `@{2026-01-31}` behind it.
 Exit status: 0 done; 1 refused, also a commit, merge or rollback that finds nothing to do; 2 bad usage; 3 conflict;
 130 stopped by Ctrl-C. `lakegate run` ends with its program's.
 
+On a terminal tables are columns; in a pipe or a file they are lines of tab-separated values, headings first. `--json`
+prints what REST answers: use it in programs.
+
 | variable | says |
 |---|---|
 | `LAKEGATE_URL` | where the lake's server is; `init`, `serve` and `config` are about a folder and pass it over |

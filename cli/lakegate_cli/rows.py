@@ -23,7 +23,7 @@ from lakegate.model import (
     RowFormat,
     TableProfile,
 )
-from lakegate_cli.output import number, say, show_json, show_table, size_of, warn
+from lakegate_cli.output import many, number, say, show_json, show_table, size_of, warn
 
 Rows = Annotated[bool, typer.Option("--rows", help="Show the rows of tables that differ")]
 Profile = Annotated[bool, typer.Option("--profile", help="Show the columns of tables before and after")]
@@ -163,7 +163,7 @@ def _only(tables: list[str]) -> str:
 
 
 def _show_rows(diff: RowDiff) -> None:
-    counts = f"{number(diff.added)} rows added, {number(diff.removed)} removed"
+    counts = f"{many(diff.added, 'row')} added, {number(diff.removed)} removed"
     say(f"{diff.path}: {counts}" + (f", {number(diff.updated)} updated" if diff.key else ""))
     for line in (*diff.schema_changes, *diff.notes):
         say(f"  {line}")
@@ -212,7 +212,7 @@ def _show_partitions(table: str, parts: Sequence[PartitionDiff]) -> None:
         )
         for part in parts
     ]
-    say(f"{table}: {len(parts)} partitions differ")
+    say(f"{table}: {many(len(parts), 'partition')} {'differs' if len(parts) == 1 else 'differ'}")
     show_table(("partition", "rows", "files", "size"), rows)
 
 

@@ -185,7 +185,7 @@ def test_a_database_that_is_locked_or_gone(lakegate: Any, tmp_path: Path, monkey
     assert lakegate("cat", "sales/main/a") == "one"
     database.execute("ROLLBACK")
     database.close()
-    assert lakegate("status", "sales/main") == "added\ta\n"
+    assert lakegate("status", "sales/main") == "change\tpath\nadded\ta\n"
 
     (home / "lake.db").rename(tmp_path / "elsewhere")
     refused(lakegate, K.LAKE_NOT_FOUND, "cat", "sales/main/a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -10,18 +11,20 @@ from typing import Any
 
 import pytest
 
+from lakegate_cli.output import show_table
+
 pytestmark = pytest.mark.usefixtures("lakegate")
 
 
 def test_branch_commit_merge_and_roll_back(lakegate: Any) -> None:
     lakegate("put", "-", "sales/main/a/f.txt", stdin=b"one")
-    assert lakegate("status", "sales/main") == "added\ta/f.txt\n"
+    assert lakegate("status", "sales/main") == "change\tpath\nadded\ta/f.txt\n"
     lakegate("commit", "sales/main", "-m", "first", "--meta", "run=7")
     lakegate("branch", "create", "sales/exp")
     lakegate("put", "-", "sales/exp/a/f.txt", stdin=b"two")
     lakegate("commit", "sales/exp", "-m", "second")
     assert lakegate("cat", "sales/main/a/f.txt") == "one"
-    assert lakegate("diff", "sales/main", "exp") == "changed\ta/f.txt\n"
+    assert lakegate("diff", "sales/main", "exp") == "change\tpath\nchanged\ta/f.txt\n"
     assert lakegate("merge", "sales/exp", "--into", "main", "--dry-run").startswith("Would merge: 0 objects added")
     lakegate("merge", "sales/exp", "--into", "main")
     assert lakegate("cat", "sales/main/a/f.txt") == "two"
@@ -96,14 +99,14 @@ def test_files_go_in_and_come_out(lakegate: Any, tmp_path: Path) -> None:
     lakegate("get", "sales/main/copy.bin", "g.bin")
     assert (tmp_path / "g.bin").read_bytes() == (tmp_path / "f.bin").read_bytes()
     lakegate("get", "sales/main/copy.bin", "nowhere/g.bin", status=1)
-    assert [line.split("\t")[-1] for line in lakegate("ls", "sales/main/").splitlines()] == ["copy.bin", "raw/"]
+    assert [line.split("\t")[-1] for line in lakegate("ls", "sales/main/").splitlines()[1:]] == ["copy.bin", "raw/"]
     lakegate("commit", "sales/main", "-m", "files")
     assert lakegate("verify", "sales/main", "--deep").endswith("as they should be.\n")
     next((tmp_path / "lake/data/sales/data").rglob("??/*")).write_bytes(b"damaged")
     assert lakegate.json("verify", "sales/main", status=1)["ok"] is False
     lakegate("rm", "sales/main/copy.bin")
     lakegate("branch", "reset", "sales/main")
-    assert len(lakegate("ls", "-r", "sales/main/").splitlines()) == 2
+    assert len(lakegate("ls", "-r", "sales/main/").splitlines()) == 3
     lakegate("put", "f.bin", "sales/main/rawer", "--new")
     assert lakegate.json("rm", "-r", "sales/main/raw") == {"objects": 1}
     lakegate("get", "sales/main/rawer", "h.bin")
@@ -125,7 +128,7 @@ def test_imports_and_exports_with_paths_as_the_shell_has_them(lakegate: Any, tmp
 
 def test_tags_and_repositories(lakegate: Any) -> None:
     lakegate("tag", "create", "sales/v1")
-    assert lakegate("tag", "list", "sales").startswith("v1\t")
+    assert lakegate("tag", "list", "sales").startswith("tag\tcommit\nv1\t")
     lakegate("tag", "delete", "sales/v1")
     assert lakegate.json("repo", "list")["results"][0]["id"] == "sales"
     assert lakegate.json("repo", "show", "sales")["default_branch"] == "main"
@@ -136,9 +139,9 @@ def test_tags_and_repositories(lakegate: Any) -> None:
 def test_a_listing_goes_on_where_it_stopped(lakegate: Any) -> None:
     for name in ("b1", "b2", "b3"):
         lakegate("branch", "create", f"sales/{name}")
-    assert lakegate("branch", "list", "sales", "-n", "2").split()[::2] == ["b1", "b2"]
+    assert lakegate("branch", "list", "sales", "-n", "2").split()[2::2] == ["b1", "b2"]
     assert "--after 'b2'" in lakegate.errors
-    assert lakegate("branch", "list", "sales", "--after", "b2").split()[::2] == ["b3", "main"]
+    assert lakegate("branch", "list", "sales", "--after", "b2").split()[2::2] == ["b3", "main"]
 
 
 def test_a_set_repository_lets_refs_stand_alone(lakegate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,3 +237,33 @@ def test_ctrl_c_ends_in_one_line_however_early_it_comes(
     with pytest.raises(SystemExit) as ended:
         app()
     assert (ended.value.code, capsysbinary.readouterr().err) == (130, b"Stopped.\n")
+
+
+def test_a_table_on_a_narrow_terminal_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    path = "orders/_delta_log/" + "0" * 200 + ".json"
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    show_table(("bytes", "path"), [(1, path)])
+    heading, row = terminal.getvalue().splitlines()
+    assert heading.split() == ["bytes", "path"]
+    assert row.split() == ["1", path]
+
+
+def test_work_that_is_not_committed_is_not_lost_by_surprise(lakegate: Any) -> None:
+    lakegate("branch", "create", "sales/exp")
+    lakegate("put", "-", "sales/exp/a", stdin=b"one")
+    lakegate("put", "-", "sales/exp/b", stdin=b"two")
+    lakegate("branch", "delete", "sales/exp", status=1)
+    assert "2 paths that are not committed" in lakegate.errors
+    assert "--force" in lakegate.errors
+    assert lakegate.json("branch", "delete", "sales/exp", status=1)["code"] == "dirty_branch"
+    lakegate("branch", "delete", "sales/exp", "--force")
+    lakegate("branch", "create", "sales/exp")
+    lakegate("branch", "delete", "sales/exp")

@@ -29,8 +29,9 @@ def test_rows_columns_and_partitions_that_differ(lakegate: Any, tmp_path: Path) 
     put(lakegate, "main", id=[1, 2, 4], v=["a", None, "d"])
     shown = lakegate("diff", "sales/main~1", "main", "--rows", "--key", "id")
     assert shown.splitlines() == [
-        "t: 1 rows added, 1 removed, 1 updated",
+        "t: 1 row added, 1 removed, 1 updated",
         "  The key was checked in the files that differ.",
+        "\tid\tv\tp",
         "~\t2\tb -> \t1",
         "-\t3\tc\t1",
         "+\t4\td\t1",

@@ -7,16 +7,21 @@ from typing import Annotated
 import typer
 
 from lakegate.client.wire.nouns import branch_to_json, page_to_json
+from lakegate.errors import ErrorKind, Refused
+from lakegate.interface import Repository
 from lakegate.model import MAX_PAGE
 from lakegate_cli import complete
 from lakegate_cli.arguments import After, Amount, BranchRef, Prefix, RepositoryName
-from lakegate_cli.output import more_of, pages, say, short, show_fields, show_json, show_table
+from lakegate_cli.output import many, more_of, pages, say, short, show_fields, show_json, show_table
 from lakegate_cli.session import session
 
 app = typer.Typer(help="Make, list, move and delete branches.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.command("create", help="Make a branch at a ref: instant, no bytes copied.")
+@app.command(
+    "create",
+    help="Make a branch at a ref's commit: instant, no bytes copied. Uncommitted changes stay where they are.",
+)
 def create(
     context: typer.Context,
     branch: BranchRef,
@@ -58,14 +63,25 @@ def show(context: typer.Context, branch: BranchRef) -> None:
     if session(context).json:
         show_json(branch_to_json(found))
         return
-    changes = repository.uncommitted(name)
-    count = f"{len(changes.items)}{' or more' if changes.has_more else ''} paths"
-    show_fields((("branch", found.name), ("commit", found.commit), ("uncommitted", count)))
+    uncommitted = _uncommitted(repository, name) or "nothing"
+    show_fields((("branch", found.name), ("commit", found.commit), ("uncommitted", uncommitted)))
 
 
-@app.command("delete", help="Delete a branch with its uncommitted changes; its commits stay.")
-def delete(context: typer.Context, branch: BranchRef) -> None:
+@app.command("delete", help="Delete a branch; its commits stay.")
+def delete(
+    context: typer.Context,
+    branch: BranchRef,
+    force: Annotated[bool, typer.Option("--force", help="Also where changes are not committed: they are lost")] = False,
+) -> None:
     repository, name = session(context).ref(branch)
+    if not force:
+        lost = _uncommitted(repository, name)
+        if lost:
+            raise Refused(
+                ErrorKind.DIRTY_BRANCH,
+                f"The branch {name!r} has changes of {lost} that are not committed, and would be lost.",
+                hint=f"`lakegate status {branch}` shows them. Commit them, or delete the branch with --force.",
+            )
     repository.delete_branch(name)
     if session(context).json:
         show_json({})
@@ -73,7 +89,10 @@ def delete(context: typer.Context, branch: BranchRef) -> None:
         say(f"Deleted {name}.")
 
 
-@app.command("reset", help="Throw away uncommitted changes, or with --to point the branch at another commit.")
+@app.command(
+    "reset",
+    help="Throw away what `lakegate status` shows, or with --to point the branch at another commit.",
+)
 def reset(
     context: typer.Context,
     branch: BranchRef,
@@ -95,4 +114,12 @@ def reset(
     if session(context).json:
         show_json({"paths": count})
     else:
-        say(f"Threw away the changes of {count} {'path' if count == 1 else 'paths'}.")
+        say(f"Threw away the changes of {many(count, 'path')}.")
+
+
+def _uncommitted(repository: Repository, branch: str) -> str:
+    """Counts the paths whose changes are not committed, in words; "" where there are none."""
+    changes = repository.uncommitted(branch)
+    if changes.has_more:
+        return f"{len(changes.items)} or more paths"
+    return many(len(changes.items), "path") if changes.items else ""

@@ -44,7 +44,7 @@ from lakegate_cli.arguments import (
     pairs,
 )
 from lakegate_cli.conflicts import show_conflicts, write_conflicts
-from lakegate_cli.output import more_of, pages, say, short, show_json, show_table, warn
+from lakegate_cli.output import many, more_of, pages, say, short, show_json, show_table, warn
 from lakegate_cli.rows import (
     Asked,
     Key,
@@ -242,7 +242,7 @@ def _outside(
 
 
 def _counts(changes: ChangeCounts) -> str:
-    return f"{changes.added} objects added, {changes.removed} removed, {changes.changed} changed"
+    return f"{many(changes.added, 'object')} added, {changes.removed} removed, {changes.changed} changed"
 
 
 @dataclass(frozen=True, slots=True)

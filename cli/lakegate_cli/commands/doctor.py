@@ -15,7 +15,7 @@ from lakegate.errors import LakegateError
 from lakegate.interface import Lake
 from lakegate.model import MAX_PAGE, ListRequest, RepositoryInfo
 from lakegate.version import VERSION
-from lakegate_cli.output import pages, show_json, show_table, size_of
+from lakegate_cli.output import many, pages, show_json, show_table, size_of
 from lakegate_cli.session import Session, session
 
 app = typer.Typer(rich_markup_mode=None)
@@ -56,7 +56,7 @@ def _findings(current: Session) -> Iterator[Finding]:
     except LakegateError as error:
         yield Finding("lake", False, str(error))
         return
-    yield Finding("lake", True, f"{lake.url}: {len(repositories)} repositories")
+    yield Finding("lake", True, f"{lake.url}: {many(len(repositories), 'repository', 'repositories')}")
     for info in repositories:
         yield _repository(lake, info)
 
@@ -92,4 +92,5 @@ def _repository(lake: Lake, info: RepositoryInfo) -> Finding:
             repository.open(info.default_branch, item.path).read(0, 1)
     except LakegateError as error:
         return Finding(what, False, str(error))
-    return Finding(what, True, f"{manifest.objects} objects, {manifest.tables} tables in {info.storage_namespace}")
+    held = f"{many(manifest.objects, 'object')}, {many(manifest.tables, 'table')}"
+    return Finding(what, True, f"{held} in {info.storage_namespace}")

@@ -16,7 +16,7 @@ from lakegate.errors import ErrorKind, InvalidInput, LakegateError, Refused
 from lakegate.interface import ObjectReader
 from lakegate.model import MAX_PAGE, CommonPrefix, ListRequest, PutRequest
 from lakegate_cli.arguments import After, Amount, Meta, ObjectPath, pairs
-from lakegate_cli.output import more_of, pages, say, show_json, show_table, time_of
+from lakegate_cli.output import many, more_of, pages, say, show_json, show_table, time_of
 from lakegate_cli.session import session
 
 app = typer.Typer(rich_markup_mode=None)
@@ -85,7 +85,7 @@ def put(
     if session(context).json:
         show_json(entry_to_json(entry, repository.info.storage_namespace))
     else:
-        say(f"Wrote {entry.size} bytes to {branch}/{path} (uncommitted).")
+        say(f"Wrote {many(entry.size, 'byte')} to {branch}/{path} (uncommitted).")
 
 
 @app.command("get", help="Write an object to a file, or below a folder.")
@@ -108,7 +108,7 @@ def get(
     if session(context).json:
         show_json(entry_to_json(reader.entry, repository.info.storage_namespace))
     else:
-        say(f"Wrote {reader.entry.size} bytes to {target}.")
+        say(f"Wrote {many(reader.entry.size, 'byte')} to {target}.")
 
 
 @app.command("cp", help="Copy an object onto a branch; no bytes are copied.")
@@ -151,7 +151,7 @@ def rm(
     if session(context).json:
         show_json({"objects": count})
     elif recursive:
-        say(f"Deleted {count} objects below {branch}/{path.rstrip('/')} (uncommitted).")
+        say(f"Deleted {many(count, 'object')} below {branch}/{path.rstrip('/')} (uncommitted).")
     else:
         say(f"Deleted {branch}/{path} (uncommitted).")
 

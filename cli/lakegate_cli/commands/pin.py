@@ -18,7 +18,7 @@ from lakegate.pinning import PinCheck, PinState, check, find, gone, read, releas
 from lakegate.pins import PIN_FILE, Pin, PinFile
 from lakegate_cli import complete
 from lakegate_cli.arguments import pairs
-from lakegate_cli.output import number, say, short, show_json, show_table, warn
+from lakegate_cli.output import many, number, say, short, show_json, show_table, warn
 from lakegate_cli.progress import counted
 from lakegate_cli.session import Session, session
 
@@ -132,7 +132,7 @@ def pull(context: typer.Context, name: _Name = None, to: _To = None, file: _File
                 job = repository.export(request, progress)
             jobs.append(job_to_json(job))
             if not current.json:
-                say(f"Wrote {number(job.result['objects'])} objects of {each.name} to {folder}.")
+                say(f"Wrote {many(int(job.result['objects']), 'object')} of {each.name} to {folder}.")
     if current.json:
         show_json({"results": jobs})
 
@@ -198,9 +198,9 @@ def _show_outcome(name: str, outcome: VerifyOutcome) -> None:
         say(f"{problem.path}: {problem.problem}")
     if outcome.problem_count > len(outcome.problems):
         say(f"... and {number(outcome.problem_count - len(outcome.problems))} more")
-    result = "as they should be" if outcome.ok else f"{number(outcome.problem_count)} problems"
+    result = "as they should be" if outcome.ok else many(outcome.problem_count, "problem")
     say(
-        f"{name} at {short(outcome.commit)}: {number(outcome.nodes)} nodes and {number(outcome.objects)} objects "
+        f"{name} at {short(outcome.commit)}: {many(outcome.nodes, 'node')} and {many(outcome.objects, 'object')} "
         f"({number(outcome.objects_hashed)} re-hashed, {number(outcome.unverifiable)} imported without a digest): "
         f"{result}."
     )

@@ -10,7 +10,7 @@ import typer
 from lakegate.client.wire.work import job_to_json
 from lakegate.model import CommitRequest, ExportRequest, ImportKind, ImportRequest, ImportSource, Job
 from lakegate_cli.arguments import DryRun, Message, Meta, ObjectPath, pairs
-from lakegate_cli.output import number, say, show_json
+from lakegate_cli.output import many, number, say, show_json
 from lakegate_cli.progress import counted
 from lakegate_cli.session import session
 
@@ -39,8 +39,8 @@ def import_(
     if session(context).json:
         show_json(job_to_json(job))
     else:
-        count = number(job.result["objects"])
-        say(f"{'Would import' if dry_run else 'Imported'} {count} objects into {branch}/{path}.")
+        count = many(int(job.result["objects"]), "object")
+        say(f"{'Would import' if dry_run else 'Imported'} {count} into {branch}/{path}.")
 
 
 @app.command("export", help="Write a ref's objects as plain files that any client reads without lakegate.")
@@ -63,8 +63,8 @@ def export(
 def exported(job: Job) -> str:
     """What an export wrote, in words."""
     skipped = int(job.result.get("skipped", 0))
-    same = f" ({number(skipped)} were there already)" if skipped else ""
-    return f"{number(job.result['objects'])} objects{same}"
+    same = f" ({number(skipped)} {'was' if skipped == 1 else 'were'} there already)" if skipped else ""
+    return many(int(job.result["objects"]), "object") + same
 
 
 def _absolute(place: str) -> str:
