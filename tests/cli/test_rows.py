@@ -70,12 +70,12 @@ def test_a_merge_of_rows_by_key(lakegate: Any, tmp_path: Path) -> None:
     assert conflict.startswith("  row_changed: Both sides changed 1 row of the table 't', each to other values. Settle")
     assert "--take rows:t --key id and --prefer source, --prefer destination or --newest COLUMN." in conflict
     assert heading == "  The row by the key id, with the columns id, v, at, p:"
-    assert rows == ["base\t2\tb\t0\t1", "source\t2\tx\t2\t1", "destination\t2\ty\t1\t1"]
+    assert rows == ["side\tid\tv\tat\tp", "base\t2\tb\t0\t1", "source\t2\tx\t2\t1", "destination\t2\ty\t1\t1"]
     assert [json.loads(line)["v"] for line in told.read_text().splitlines()] == ["b", "x", "y"]
     planned = lakegate("merge", "sales/exp", "--take", "rows:t", "--key", "id", "--dry-run", status=3)
     assert "source\t2\tx\t2\t1" in planned
     assert planned.splitlines()[-1] == "The merge would stop, and change nothing: 1 conflict."
-    assert planned.splitlines()[0].startswith("conflict\tt\t")
+    assert planned.splitlines()[1].startswith("conflict\tt\t")
     merged = lakegate("merge", "sales/exp", "--take", "rows:t", "--key", "id", "--newest", "at")
     assert "merged_rows\tt\t- -> -\t+3 -2 rows\t+1 -1 files\t+" in merged
     assert "B\tby the key id\n" in merged
@@ -91,8 +91,8 @@ def test_the_first_conflicts_and_the_count_of_all(lakegate: Any) -> None:
     lakegate("merge", "sales/exp", "--take", "rows:t", "--key", "id", status=3)
     told = lakegate.errors.splitlines()
     assert "  The first 100 of 120 rows by the key id, with the columns id, v, p; --conflicts FILE.parquet" in told[2]
-    assert told[3:6] == ["base\t0\t0\t1", "source\t0\t1\t1", "destination (no row)\t0\t\t"]
-    assert len(told) == 3 + 300
+    assert told[3:7] == ["side\tid\tv\tp", "base\t0\t0\t1", "source\t0\t1\t1", "destination (no row)\t0\t\t"]
+    assert len(told) == 4 + 300
 
 
 def test_a_key_and_a_newest_column_for_each_table(lakegate: Any, tmp_path: Path) -> None:
