@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 
 from lakegate import refs, tree
 from lakegate.context import RepositoryContext
-from lakegate.errors import AlreadyExists, ErrorKind
-from lakegate.format.documents import REFS
+from lakegate.errors import AlreadyExists, ErrorKind, InvalidInput, NotFound, Unavailable
+from lakegate.format.documents import FORMAT_KEY, REFS
 from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.model import Commit, RepositoryInfo
+from lakegate.objectstore.opener import METADATA_FOLDER
+
+_LOOKED_AT = 1000  # objects of a new storage namespace
 
 
 def create_repository(ctx: RepositoryContext) -> RepositoryInfo:
@@ -32,11 +36,39 @@ def create_repository(ctx: RepositoryContext) -> RepositoryInfo:
             )
         ctx = replace(ctx, info=replace(info, id=present.id, created=present.created))
     if present is None:
+        _refuse_nested(ctx)
         ctx.manifests.write_format(info)
     first = _first_commit(ctx)
     ctx.meta.create_repository(ctx.info, first.id, ctx.actor)
     refs.journal(ctx, "branch", ctx.info.default_branch)
     return ctx.info
+
+
+def _refuse_nested(ctx: RepositoryContext) -> None:
+    """Refuses a storage namespace in, or above, that of any repository, also of another lake: one would hold the
+    other's data. Above it is found among the first objects, where it is all but sure to be: metadata sorts first."""
+    scheme, _, place = ctx.info.storage_namespace.partition("://")
+    folders = place.rstrip("/").split("/")
+    for depth in range(len(folders) - 1, 0, -1):
+        parent = f"{scheme}://{'/'.join(folders[:depth])}"
+        try:
+            store, key = ctx.addresses.locate(f"{parent}/{FORMAT_KEY}")
+            store.head(key)
+        except (NotFound, Unavailable, InvalidInput):
+            continue  # nothing there, or no place that this lake may look at
+        raise _nested(ctx.info, f"lies in {parent}, which holds the data of another repository")
+    for found in islice(ctx.store.list(), _LOOKED_AT):
+        below, is_other, _ = found.key.partition(f"/{METADATA_FOLDER}/")
+        if is_other:
+            raise _nested(ctx.info, f"holds the data of another repository in {below!r}")
+
+
+def _nested(info: RepositoryInfo, how: str) -> AlreadyExists:
+    return AlreadyExists(
+        ErrorKind.NAMESPACE_IN_USE,
+        f"The storage namespace {info.storage_namespace} {how}.",
+        hint="Choose a place that is in no repository's storage namespace and has none below it.",
+    )
 
 
 def _has_refs(ctx: RepositoryContext) -> bool:

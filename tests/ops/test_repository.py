@@ -550,6 +550,20 @@ def test_a_repository_with_an_upload_is_not_empty(lake: EmbeddedLake, repo: Embe
     lake.delete_repository("sales")
 
 
+def test_a_place_in_or_above_another_lakes_repository_is_refused(lake: EmbeddedLake, tmp_path: Path) -> None:
+    place = tmp_path / "shared" / "of-another"
+    with EmbeddedLake.create(tmp_path / "another") as another:
+        another.create_repository("other", str(place))
+        another.repository("other").put("main", "a", b"1")
+    before = sorted(tmp_path.rglob("*"))
+    for taken in (place, place / "below", place / "far" / "below", place.parent, tmp_path):
+        with pytest.raises(AlreadyExists) as caught:
+            lake.create_repository("mine", str(taken))
+        assert caught.value.kind is ErrorKind.NAMESPACE_IN_USE
+    assert sorted(tmp_path.rglob("*")) == before
+    lake.create_repository("mine", str(place.parent / "of-mine"))
+
+
 def test_repositories_keep_apart(lake: EmbeddedLake, tmp_path: Path) -> None:
     with pytest.raises(AlreadyExists):
         lake.create_repository("sales")
