@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -16,13 +19,16 @@ from urllib.parse import unquote, urlsplit
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, NotOffered, Refused, Unavailable
 from lakegate.ids import CommitId, JobId, new_id
 from lakegate.model import Entry, ExportRequest, Job, JobState, ListRequest, Progress
+from lakegate.objectstore.keys import TEMPORARY_PREFIX
 
 if TYPE_CHECKING:
     from lakegate.interface import Repository
 
 _PAGE = 1000
-_PART_SUFFIX = ".lakegate-part"
 _LOG_FOLDER = "_delta_log"
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_WORKERS = 4
+_AHEAD = 16
 
 
 def export(repository: Repository, request: ExportRequest, progress: Progress | None = None) -> Job:
@@ -86,7 +92,7 @@ class _Download:
                     f"{entry.path!r} can't be a file: the folder {file} is there.",
                     hint="Export to an empty folder.",
                 )
-            equal += file.is_file() and _same(file, entry)
+            equal += file.is_file() and self._is_there(entry, file)
         if not count and self._prefix:
             raise NotFound(
                 ErrorKind.OBJECT_NOT_FOUND,
@@ -98,7 +104,7 @@ class _Download:
     def _refuse_others(self, equal: int) -> None:
         present = 0
         for root, _, files in os.walk(self._folder):
-            present += len(files)
+            present += sum(not name.startswith(TEMPORARY_PREFIX) for name in files)  # else of an export cut off
             if Path(root).name == _LOG_FOLDER:
                 for name in files:
                     self._refuse_stale_log(Path(root) / name)
@@ -124,29 +130,46 @@ class _Download:
     def run(self, progress: Progress | None) -> None:
         """Downloads what is not there yet: data first, then the logs of Delta tables."""
         for logs in (False, True):
-            for entry in self._entries():
-                if (f"/{_LOG_FOLDER}/" in f"/{entry.path}") == logs:
-                    self._take(entry)
-                    self.done += 1
-                    if progress is not None:
-                        progress(self.done, None)
+            with ThreadPoolExecutor(_WORKERS, thread_name_prefix="lakegate-export") as pool:
+                waiting: deque[tuple[Entry, Future[bool]]] = deque()
+                try:
+                    for entry in self._entries():
+                        if (f"/{_LOG_FOLDER}/" in f"/{entry.path}") == logs:
+                            waiting.append((entry, pool.submit(self._take, entry)))
+                            if len(waiting) > (0 if logs else _AHEAD):  # a log's files in their order
+                                self._settle(waiting, progress)
+                    while waiting:
+                        self._settle(waiting, progress)
+                finally:
+                    for _, future in waiting:
+                        future.cancel()
 
-    def _take(self, entry: Entry) -> None:
+    def _settle(self, waiting: deque[tuple[Entry, Future[bool]]], progress: Progress | None) -> None:
+        entry, future = waiting.popleft()
+        if future.result():
+            self.written += 1
+            self.bytes += entry.size
+        else:
+            self.skipped += 1
+        self.done += 1
+        if progress is not None:
+            progress(self.done, None)
+
+    def _take(self, entry: Entry) -> bool:
+        """Downloads an object where it is needed. False: it was there."""
         file = self._file(entry)
         if entry.path.endswith("/"):
             if not self._request.dry_run:
                 file.mkdir(parents=True, exist_ok=True)
-        elif file.is_file() and _same(file, entry):
-            self.skipped += 1
-            return
+        elif file.is_file() and self._is_there(entry, file):
+            return False
         elif not self._request.dry_run:
             self._write(entry, file)
-        self.written += 1
-        self.bytes += entry.size
+        return True
 
     def _write(self, entry: Entry, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(file.name + _PART_SUFFIX)
+        part = file.with_name(TEMPORARY_PREFIX + new_id())
         try:
             with part.open("wb") as out:
                 for piece in self._repository.open(self.commit, entry.path).chunks():
@@ -156,6 +179,18 @@ class _Download:
             part.replace(file)
         finally:
             part.unlink(missing_ok=True)
+
+    def _is_there(self, entry: Entry, file: Path) -> bool:
+        """Tells whether a file holds an object's bytes: by the digest, or the ETag where that is an MD5, else by
+        reading both."""
+        if file.stat().st_size != entry.size:
+            return False
+        with file.open("rb") as opened:
+            if entry.digest is not None or _MD5.fullmatch(entry.etag):
+                algorithm, _, wanted = (entry.digest or f"md5:{entry.etag}").partition(":")
+                return hashlib.file_digest(opened, algorithm).hexdigest() == wanted
+            pieces = self._repository.open(self.commit, entry.path).chunks()
+            return all(opened.read(len(piece)) == piece for piece in pieces)
 
     def _file(self, entry: Entry) -> Path:
         return self._folder / entry.path[self._base :].lstrip("/")
@@ -180,15 +215,6 @@ class _Download:
             if not page.has_more:
                 return
             after = page.next_after
-
-
-def _same(file: Path, entry: Entry) -> bool:
-    """Tells whether a file holds an object's bytes: by the digest, or the ETag where that is an MD5."""
-    if file.stat().st_size != entry.size:
-        return False
-    algorithm, _, wanted = (entry.digest or f"md5:{entry.etag}").partition(":")
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, algorithm).hexdigest() == wanted
 
 
 def _failed(folder: Path, error: OSError) -> LakegateError:

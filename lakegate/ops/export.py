@@ -128,8 +128,9 @@ class _Export:
             return True
         if there.size != entry.size:
             return True
-        # Without `overwrite` the inspection has compared all content that stands there already.
-        return self._plan.overwrite and not same_content(self._ctx, entry, self._plan.store, there)
+        # Without `overwrite` the inspection has compared all content that stands there already. With it, what is not
+        # cheap to compare is written.
+        return self._plan.overwrite and not same_content(self._ctx, entry, self._plan.store, there, cheaply=True)
 
     def _data(self, snapshot: Snapshot, logs: dict[str, None]) -> Iterator[Entry]:
         """Yields what is not of a Delta log, and remembers the folders of logs."""

@@ -83,7 +83,7 @@ def inspect(ctx: RepositoryContext, snapshot: Snapshot, plan: Plan) -> int:
             _stays(plan, tables, found)
             found = next(there, None)
         if found is not None and found.key == key:
-            if not plan.overwrite and not same_content(ctx, entry, plan.store, found):
+            if not plan.overwrite and not same_content(ctx, entry, plan.store, found, cheaply=False):
                 raise _foreign(plan, f"{key!r} is there with other content")
             found = next(there, None)
     while found is not None:
@@ -92,14 +92,16 @@ def inspect(ctx: RepositoryContext, snapshot: Snapshot, plan: Plan) -> int:
     return count
 
 
-def same_content(ctx: RepositoryContext, entry: Entry, store: ReplacingStore, there: StoredObject) -> bool:
+def same_content(
+    ctx: RepositoryContext, entry: Entry, store: ReplacingStore, there: StoredObject, *, cheaply: bool
+) -> bool:
     """Tells whether the destination holds an object's bytes already: by ETag where both sides have the MD5, else by
-    reading what is local and cheap to read."""
+    reading them, `cheaply` only what is local."""
     if there.size != entry.size:
         return False
     if "-" not in entry.etag and len(entry.etag) == 32 and there.etag == entry.etag:
         return True
-    if not store.is_local:
+    if cheaply and not store.is_local:
         return False
     if entry.digest is not None and entry.digest.startswith("sha256:"):
         digest = hashlib.sha256()

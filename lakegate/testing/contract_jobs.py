@@ -11,6 +11,7 @@ from lakegate.errors import ErrorKind, InvalidInput, NotFound, Refused
 from lakegate.ids import JobId
 from lakegate.interface import Repository
 from lakegate.model import CommitRequest, ExportRequest, ImportKind, ImportRequest, ImportSource, Job, JobState
+from lakegate.objectstore.keys import TEMPORARY_PREFIX
 from lakegate.testing.contract_work import commit, content, refused
 
 _WAIT_SECONDS = 30.0
@@ -168,6 +169,26 @@ class JobsContract:
         job = repo.export(ExportRequest("main", str(tmp_path / "out"), dry_run=True))
         assert job.result["objects"] == 1
         assert not (tmp_path / "out").exists()
+
+    def test_an_export_that_was_cut_off_goes_on(self, repo: Repository, folder: Path, tmp_path: Path) -> None:
+        """Without `overwrite`: what is there with the right bytes is done, also of objects without a digest."""
+        repo.import_("main", prefix_import(folder))
+        commit(repo, "main", {"a": "1", "c": "2", **{f"many/{n:02}": str(n) for n in range(40)}})
+        whole, cut = tmp_path / "whole", tmp_path / "cut"
+        repo.export(ExportRequest("main", str(whole)))
+        for name in ("a", "in/a.txt", "many/07"):
+            (cut / name).parent.mkdir(parents=True, exist_ok=True)
+            (cut / name).write_bytes((whole / name).read_bytes())
+        (cut / f"{TEMPORARY_PREFIX}1").write_text("half of")
+        seen: list[int] = []
+        job = repo.export(ExportRequest("main", str(cut)), lambda done, total: seen.append(done))
+        assert (job.result["objects"], job.result["skipped"]) == (42, 3)
+        assert seen == sorted(seen)
+        (cut / f"{TEMPORARY_PREFIX}1").unlink()
+        assert self._files(cut) == self._files(whole)
+        (cut / "in/a.txt").write_text("BYTES OF A.TXT")
+        with refused(Refused, ErrorKind.DESTINATION_NOT_EMPTY):
+            repo.export(ExportRequest("main", str(cut)))
 
     def test_other_files_are_kept(self, repo: Repository, tmp_path: Path) -> None:
         commit(repo, "main", {"a": "1"})

@@ -359,7 +359,9 @@ def test_to_a_bucket(repo: EmbeddedRepository) -> None:
         assert {item["Key"] for item in listed} == {f"some/where/{path}" for path in (*OBJECTS, "big")}
         assert client.get_object(Bucket="out", Key="some/where/z")["Body"].read() == OBJECTS["z"]
         assert client.get_object(Bucket="out", Key="some/where/big")["ContentLength"] == 20_000_000
-        # Only the upload in parts has no MD5 to compare, and is written again where that is allowed.
+        unchanged = export(ctx, wanted)
+        assert (unchanged.objects, unchanged.skipped) == (0, 6)
+        # Only the upload in parts has no MD5 to compare, and is written again, unread, where that is allowed.
         again = export(ctx, replace(wanted, overwrite=True))
         assert (again.objects, again.skipped) == (1, 5)
         client.put_object(Bucket="out", Key="some/where/z", Body=b"other")
