@@ -254,7 +254,7 @@ def write(file: Path, pins: PinFile) -> None:
 
 
 def is_frozen(environment: Mapping[str, str]) -> bool:
-    """Tells whether LAKEGATE_FROZEN is set: then nothing is read that is not pinned."""
+    """Tells whether LAKEGATE_FROZEN is set: then a missing pin is an error, never what a ref names now."""
     return environment.get("LAKEGATE_FROZEN", "").strip().lower() not in ("", "0", "false", "no", "off")
 
 

@@ -36,7 +36,7 @@ prints what REST answers: use it in programs.
 | `LAKEGATE_HOME` | the folder of a lake without a server |
 | `LAKEGATE_ACCESS_KEY_ID`, `LAKEGATE_SECRET_ACCESS_KEY` | the access key for the server |
 | `LAKEGATE_REPO` | the repository of refs that name none |
-| `LAKEGATE_FROZEN` | `1`: nothing is read that is not pinned |
+| `LAKEGATE_FROZEN` | `1`: `run` and `lakegate.pinned` refuse what is not pinned |
 """
 # What every command takes besides its own: said once, at the top.
 _EVERYWHERE = frozenset({"--home", "--lake", "--repo", "--json", "--help", "-h"})
