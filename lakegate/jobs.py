@@ -74,9 +74,7 @@ class JobRunner:
         """Raises NotFound(JOB_NOT_FOUND)."""
         found = ctx.meta.get_job(ctx.info.id, job)
         if found is None:
-            raise NotFound(
-                ErrorKind.JOB_NOT_FOUND, f"There is no job {job!r}.", hint="List the jobs to see which there are."
-            )
+            raise NotFound(ErrorKind.JOB_NOT_FOUND, f"There is no job {job!r}.", hint="`lakegate job list` lists them.")
         return self._settle(ctx, found)
 
     def list(self, ctx: RepositoryContext, amount: int) -> tuple[Job, ...]:

@@ -162,7 +162,9 @@ def heal(ctx: RepositoryContext) -> None:
 def branch_not_found(name: str) -> LakegateError:
     """Makes the error for a branch that is not there."""
     return NotFound(
-        ErrorKind.BRANCH_NOT_FOUND, f"There is no branch {name!r}.", hint="List the branches to see which there are."
+        ErrorKind.BRANCH_NOT_FOUND,
+        f"There is no branch {name!r}.",
+        hint="`lakegate branch list` lists them.",
     )
 
 
@@ -236,7 +238,7 @@ def _tag_or_prefix(ctx: RepositoryContext, name: str) -> CommitId:
             raise InvalidInput(
                 ErrorKind.AMBIGUOUS_REF,
                 f"Several commit ids start with {name!r}.",
-                hint="Give more digits.",
+                hint="Give more digits of the commit id: `lakegate log --json` shows all.",
                 details={"commits": [str(commit) for commit in found]},
             )
         if found:
@@ -267,4 +269,4 @@ def _step(ctx: RepositoryContext, ref: str, commit: CommitId, step: Back | Paren
 
 
 def _tag_not_found(name: str) -> NotFound:
-    return NotFound(ErrorKind.TAG_NOT_FOUND, f"There is no tag {name!r}.", hint="List the tags to see which there are.")
+    return NotFound(ErrorKind.TAG_NOT_FOUND, f"There is no tag {name!r}.", hint="`lakegate tag list` lists them.")

@@ -113,9 +113,8 @@ class EmbeddedLake:
     def create(
         cls, home: Path, *, actor: str = "embedded", environment: Mapping[str, str] | None = None
     ) -> EmbeddedLake:
-        """Creates a lake in a folder, or opens the one that is there."""
+        """Creates a lake in a folder, or opens the one that is there. Raises Unavailable(STORE_DENIED)."""
         home = home.absolute()
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls._start(home, actor, environment or {}, create=True)
 
     @classmethod
@@ -137,10 +136,19 @@ class EmbeddedLake:
 
         home = settings.home
         if create:
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise Unavailable(
+                    ErrorKind.STORE_DENIED,
+                    f"The lake's folder {home} can't be made: {error.strerror}.",
+                    hint="Name a folder that can be made and written to (--home, LAKEGATE_HOME).",
+                ) from error
         if settings.database_url is None and not create and not (home / DATABASE_FILE).exists():
             raise NotFound(
-                ErrorKind.LAKE_NOT_FOUND, f"There is no lake in {home}.", hint="Create one with `lakegate init`."
+                ErrorKind.LAKE_NOT_FOUND,
+                f"There is no lake in {home}.",
+                hint="Create one with `lakegate init`, or name another; a server's URL begins with http:// or https://.",
             )
         url = settings.database_url or f"sqlite:///{home / DATABASE_FILE}"
         return cls(settings, SqlMetaStore(url, create=create, durable=settings.storage.fsync), actor)

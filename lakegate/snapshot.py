@@ -183,5 +183,5 @@ def _staged(view: Snapshot, request: ListRequest, page: Page[Entry | CommonPrefi
 def object_not_found(ref: str, path: str) -> NotFound:
     """Makes the error for a path that holds nothing."""
     return NotFound(
-        ErrorKind.OBJECT_NOT_FOUND, f"There is no object {path!r} at {ref!r}.", hint="List the folder to see what is."
+        ErrorKind.OBJECT_NOT_FOUND, f"There is no object {path!r} at {ref!r}.", hint="`lakegate ls` lists a folder."
     )

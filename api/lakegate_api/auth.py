@@ -62,5 +62,6 @@ def _unauthenticated(message: str) -> AccessDenied:
     return AccessDenied(
         ErrorKind.UNAUTHENTICATED,
         message,
-        hint="Send the access key id and secret as HTTP Basic, or a bearer token from POST /api/v1/auth/login.",
+        hint="Send the access key id and secret as HTTP Basic, or a bearer token from POST /api/v1/auth/login; "
+        "lakegate's own clients take them from LAKEGATE_ACCESS_KEY_ID and LAKEGATE_SECRET_ACCESS_KEY.",
     )

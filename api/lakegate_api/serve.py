@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
@@ -121,6 +122,6 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise Unavailable(
             ErrorKind.SERVER_UNAVAILABLE,
-            f"The server can't listen on {host}:{port}: {error.strerror or error}.",
-            hint="Choose another --port, or stop what uses this one.",
+            f"The server can't listen on {host}:{port}: {os.strerror(error.errno) if error.errno else error}.",
+            hint="Choose another --port or --host, or stop what uses it: it may be another `lakegate serve`.",
         ) from error

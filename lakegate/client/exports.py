@@ -97,7 +97,7 @@ class _Download:
             raise NotFound(
                 ErrorKind.OBJECT_NOT_FOUND,
                 f"There is nothing below {self._request.prefix!r} at {self._request.ref!r}.",
-                hint="List the ref to see what there is.",
+                hint="`lakegate ls` lists what there is.",
             )
         self._refuse_others(equal)
 
@@ -112,7 +112,7 @@ class _Download:
             raise Refused(
                 ErrorKind.DESTINATION_NOT_EMPTY,
                 f"{self._folder} holds other files.",
-                hint="Name an empty folder, or ask to overwrite.",
+                hint="Name an empty folder, or ask to overwrite (--overwrite).",
             )
 
     def _refuse_stale_log(self, file: Path) -> None:

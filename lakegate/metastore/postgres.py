@@ -112,7 +112,7 @@ class PostgresBackend:
             return NotFound(
                 ErrorKind.REPOSITORY_NOT_FOUND,
                 "The repository was deleted meanwhile.",
-                hint="List the repositories to see which there are.",
+                hint="`lakegate repo list` lists them.",
             )
         said = " ".join(str(cause).split())
         return Unavailable(

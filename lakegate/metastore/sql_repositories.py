@@ -86,7 +86,7 @@ class RepositoryRows:
             raise Refused(
                 ErrorKind.REPOSITORY_NOT_EMPTY,
                 f"The repository {name!r} is not empty: it has {found}.",
-                hint="Delete it with force, if that is meant; the bytes stay in its storage namespace.",
+                hint="Delete it with --force (force=true), if that is meant; the bytes stay in its storage namespace.",
             )
         for state in states:
             drop(tx, state.tokens)
@@ -135,5 +135,5 @@ def _repository_not_found(name: str) -> NotFound:
     return NotFound(
         ErrorKind.REPOSITORY_NOT_FOUND,
         f"There is no repository {name!r}.",
-        hint="List the repositories to see which there are.",
+        hint="`lakegate repo list` lists them.",
     )

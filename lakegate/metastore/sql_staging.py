@@ -273,5 +273,7 @@ def _upload_of(row: Any) -> Upload:
 
 def _branch_not_found(branch: str) -> NotFound:
     return NotFound(
-        ErrorKind.BRANCH_NOT_FOUND, f"There is no branch {branch!r}.", hint="List the branches to see which there are."
+        ErrorKind.BRANCH_NOT_FOUND,
+        f"There is no branch {branch!r}.",
+        hint="`lakegate branch list` lists them.",
     )

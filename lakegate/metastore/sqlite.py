@@ -147,7 +147,7 @@ class SqliteBackend:
             return NotFound(
                 ErrorKind.REPOSITORY_NOT_FOUND,
                 "The repository was deleted meanwhile.",
-                hint="List the repositories to see which there are.",
+                hint="`lakegate repo list` lists them.",
             )
         return Unavailable(
             ErrorKind.DATABASE_UNAVAILABLE,

@@ -85,12 +85,12 @@ def _parent(commit: Commit, request: ApplyRequest) -> CommitId:
         raise InvalidInput(
             ErrorKind.INVALID_ARGUMENT,
             f"The commit {commit.id[:12]} is a merge of {len(commit.parents)} parents.",
-            hint="Say against which parent, counted from 1.",
+            hint="Say against which parent (--parent), counted from 1.",
         )
     if not 1 <= number <= len(commit.parents):
         raise InvalidInput(
             ErrorKind.INVALID_ARGUMENT,
             f"The commit {commit.id[:12]} has {len(commit.parents)} parents, so no parent {number}.",
-            hint="Choose one that it has.",
+            hint="Choose one that it has: `lakegate show` lists them.",
         )
     return commit.parents[number - 1]

@@ -59,7 +59,7 @@ def commit(ctx: RepositoryContext, branch: str, request: CommitRequest) -> Commi
             raise Refused(
                 ErrorKind.NOTHING_TO_COMMIT,
                 f"The branch {name!r} has no uncommitted changes.",
-                hint="Write something first, or ask for an empty commit.",
+                hint="Write something first, or ask for an empty commit (--allow-empty).",
             )
         made = commit_tree(
             ctx,

@@ -81,7 +81,7 @@ def _plan(snapshot: Snapshot, request: ExportRequest, store: ReplacingStore) -> 
         raise NotFound(
             ErrorKind.OBJECT_NOT_FOUND,
             f"There is nothing below {request.prefix!r} at {request.ref!r}.",
-            hint="List the ref to see what there is.",
+            hint="`lakegate ls` lists what there is.",
         )
     return plan
 

@@ -132,7 +132,7 @@ def _foreign(plan: Plan, what: str) -> Refused:
     return Refused(
         ErrorKind.DESTINATION_NOT_EMPTY,
         f"The destination {plan.store.url} holds other files: {what}.",
-        hint="Export to an empty place, or ask to overwrite.",
+        hint="Export to an empty place, or ask to overwrite (--overwrite).",
     )
 
 

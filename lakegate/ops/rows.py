@@ -139,6 +139,6 @@ def _sides(ctx: RepositoryContext, left: str, right: str, path: str) -> Sides:
         raise NotFound(
             ErrorKind.TABLE_NOT_FOUND,
             f"There is no table {path!r} at {left!r} or {right!r}.",
-            hint="List the tables to see which there are; a table that was just written shows after the next commit.",
+            hint="`lakegate table list` lists them; a table that was just written shows after the next commit.",
         )
     return Sides(found[0], found[1])

@@ -89,7 +89,7 @@ def _table(ctx: RepositoryContext, commit: CommitId, ref: str, path: str) -> Tab
         raise NotFound(
             ErrorKind.TABLE_NOT_FOUND,
             f"There is no table {path!r} at {ref!r}.",
-            hint="List the tables to see which there are; a table that was just written shows after the next commit.",
+            hint="`lakegate table list` lists them; a table that was just written shows after the next commit.",
         )
     return found
 

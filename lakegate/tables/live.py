@@ -50,7 +50,7 @@ class LiveTable:
         raise NotFound(
             ErrorKind.TABLE_NOT_FOUND,
             f"{path!r} leads into no table at {ref!r}: a live view needs a table's whole path after {LIVE!r}.",
-            hint="List the tables to see which there are; a table that was just written shows after the next commit.",
+            hint="`lakegate table list` lists them; a table that was just written shows after the next commit.",
         )
 
     @property

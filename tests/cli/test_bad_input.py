@@ -193,3 +193,11 @@ def test_a_database_that_is_locked_or_gone(lakegate: Any, tmp_path: Path, monkey
     refused(lakegate, K.DATABASE_UNAVAILABLE, "cat", "sales/main/a")
     (tmp_path / "elsewhere").rename(home / "lake.db")
     assert lakegate("cat", "sales/main/a") == "one"
+
+
+def test_a_lake_that_can_not_be_made_is_refused_in_one_line(shell: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for command in (("init",), ("serve", "--port", "0")):
+        assert "--home" in refused(shell, K.STORE_DENIED, *command, "--home", "file")
+    assert shell("init").startswith(f"The lake is in {tmp_path / 'lake'}. Next:")
+    assert shell("init").startswith(f"The lake was in {tmp_path / 'lake'} already. Next:")

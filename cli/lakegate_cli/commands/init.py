@@ -15,14 +15,16 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command("init", help="Make a lake in the folder --home; one that is there stays as it is.")
 def init(context: typer.Context) -> None:
-    from lakegate.repository import EmbeddedLake
+    from lakegate.repository import DATABASE_FILE, EmbeddedLake
 
     current = session(context)
     home = current.folder()
+    was_there = (home / DATABASE_FILE).exists()
     EmbeddedLake.create(home, actor=getpass.getuser(), environment=os.environ).close()
     if current.json:
         show_json({"url": f"file://{home.absolute()}"})
     else:
-        say(f"The lake is in {home.absolute()}. Next: lakegate repo create NAME")
+        place = f"was in {home.absolute()} already" if was_there else f"is in {home.absolute()}"
+        say(f"The lake {place}. Next: lakegate repo create NAME")
     if current.is_remote():
         warn(f"The other commands work on {current.where()}: unset LAKEGATE_URL, or give them --home {home}.")
