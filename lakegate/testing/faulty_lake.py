@@ -18,8 +18,8 @@ from lakegate.manifests import Manifests
 from lakegate.objectstore.addresses import AddressSpace
 from lakegate.objectstore.opener import StoreOpener
 from lakegate.repository import EmbeddedLake, EmbeddedRepository
-from lakegate.testing.faulty_metastore import DATABASE_WRITES, faulty_metastore
-from lakegate.testing.faulty_store import WRITES, Fault, FaultKind, FaultyStore, every_fault
+from lakegate.testing.faulty_metastore import DATABASE_READS, DATABASE_WRITES, faulty_metastore
+from lakegate.testing.faulty_store import READS, WRITES, Fault, FaultKind, FaultyStore, every_fault
 
 STORAGE = StorageSettings(fsync=False)
 NAME = "faults"
@@ -57,14 +57,14 @@ def any_call_may_fail(
     saved: Path,
     look: Callable[[EmbeddedLake], State],
     *,
-    writes: bool = False,
+    reads: bool = False,
 ) -> tuple[State, State]:
     """Runs a use case on the lake in `template` with its first call of store or database failing, then the second, ...
 
     After each: the lake opens; what `look` tells of it is what it was before the use case, or what it is after it; what
     was acknowledged stands; what was refused changed nothing; the same request again brings it to its end; and the
-    journal tells the truth. `saved` is for a copy; with `writes` no read fails. Returns what `look` told before and
-    after. Raises AssertionError.
+    journal tells the truth. `saved` is for a copy. With `reads` only reads fail, and what failed is not asked again: a
+    read leaves nothing. Returns what `look` told before and after. Raises AssertionError.
     """
     copied(template, saved)
 
@@ -95,7 +95,7 @@ def any_call_may_fail(
                 assert now == after, (fault, store.calls[-1])
             elif kind is FaultKind.BEFORE and not isinstance(failure, OutcomeUnknown):
                 assert now == before, (fault, store.calls, failure)
-            if store.fired:
+            if store.fired and not reads:
                 again = with_faults(lake.repository(NAME), None)[0]
                 with suppress(LakegateError) if now == after else nullcontext():
                     act(again, folder)
@@ -104,8 +104,9 @@ def any_call_may_fail(
         return store.fired
 
     # A process that dies at a read leaves what one leaves that dies at the next write.
-    reads = kind is FaultKind.BEFORE and not writes
-    operations = frozenset[str]() if reads else WRITES | DATABASE_WRITES
+    operations = WRITES | DATABASE_WRITES
+    if kind is FaultKind.BEFORE:
+        operations = READS | DATABASE_READS if reads else frozenset()
     try:
         assert every_fault(run, kind, operations) > 0
     finally:

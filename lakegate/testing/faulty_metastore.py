@@ -17,6 +17,7 @@ DATABASE_WRITES = frozenset(
         *("add_hold", "delete_hold", "create_job", "update_job", "cancel_job"),
     )
 )
+DATABASE_READS = frozenset(f"db.{name}" for name in vars(MetaStore) if not name.startswith("_")) - DATABASE_WRITES
 
 
 def faulty_metastore(inner: MetaStore, store: FaultyStore) -> MetaStore:

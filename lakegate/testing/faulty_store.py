@@ -14,6 +14,7 @@ from lakegate.errors import ErrorKind, LakegateError, OutcomeUnknown, Unavailabl
 from lakegate.objectstore.protocol import ObjectStore, ObjectWriter, StoredObject
 
 T = TypeVar("T")
+READS = frozenset({"get", "get_range", "head", "list"})
 WRITES = frozenset({"put_if_absent", "writer", "write", "finish", "compose", "delete"})
 
 
