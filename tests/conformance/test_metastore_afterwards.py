@@ -3,6 +3,7 @@ that are deleted beside writers."""
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -195,3 +196,19 @@ def put(meta: SqlMetaStore, what: str) -> None:
         stage(meta, 1)
     else:
         meta.create_upload(REPO, Upload(UploadId("u"), MAIN, "a", 1))
+
+
+def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    file = tmp_path / "lake.db"
+    meta = SqlMetaStore(f"sqlite:///{file}", create=True)
+    create(meta)
+    stage(meta, 3)
+    meta.close()
+    with sqlite3.connect(file) as raw:
+        raw.execute("DROP TABLE dropped")
+        raw.execute("UPDATE alembic_version SET version_num = '0001'")
+    raw.close()
+    again = SqlMetaStore(f"sqlite:///{file}")
+    assert again.unstage(REPO, MAIN) == 3
+    assert again.db.rows(select(schema.dropped)) == []
+    again.close()
