@@ -303,7 +303,7 @@ class Resolution:
 
     For `Take.ROWS` `key` names the columns that tell rows apart. Rows that both sides changed, each to another value,
     are conflicts, unless `prefer` (SOURCE or DESTINATION) takes one side's, or `newest` names a column: the row with
-    the greater value there is taken (a row that is gone, or has null there, is older than any other).
+    the greater value there is taken (a row that is gone, or has null or NaN there, is older than any other).
     """
 
     path: str

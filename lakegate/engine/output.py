@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _GROUP_ROWS = 65_536
+
+
+def free_name(name: str, columns: Iterable[str]) -> str:
+    """A name for a column beside those of a table: with one more `_` in front for as long as the table has it, in
+    whatever case, for not every reader tells cases apart."""
+    taken = {column.casefold() for column in columns}
+    while name in taken:
+        name = f"_{name}"
+    return name
 
 
 def render(schema: pa.Schema, rows: Iterator[pa.RecordBatch], form: RowFormat) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from lakegate import tree
 from lakegate.engine.forms import from_engine
 from lakegate.engine.frame import Frame, SideColumn, View, engine_name, engine_rows
 from lakegate.engine.keys import check_keys, columns_of
+from lakegate.engine.output import free_name
 from lakegate.engine.session import Engine
 from lakegate.format.kinds import FILES
 from lakegate.model import FileEntry, RowChange, RowChangeKind, TableFormat
@@ -24,8 +25,8 @@ from lakegate.tables.schema import arrow_type
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHANGE = "_change"
-COUNT = "_count"
+_CHANGE = "_change"
+_COUNT = "_count"
 _TABLE = "differing"
 
 
@@ -115,7 +116,8 @@ class RowComparison:
         """The schema of `batches`."""
         import pyarrow as pa
 
-        head = [pa.field(CHANGE, pa.string())] + ([] if self._key else [pa.field(COUNT, pa.int64())])
+        change, count = (free_name(name, self._frame.names) for name in (_CHANGE, _COUNT))
+        head = [pa.field(change, pa.string())] + ([] if self._key else [pa.field(count, pa.int64())])
         return pa.schema([*head, *(pa.field(c.name, arrow_type(c.type)) for c in self._frame.columns)])
 
     def batches(self) -> Iterator[pa.RecordBatch]:

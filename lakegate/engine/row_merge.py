@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lakegate.engine.forms import from_engine
+from lakegate.engine.forms import engine_type, from_engine
 from lakegate.engine.frame import FrameColumn, SideColumn, View, engine_name, engine_rows, plain_type
 from lakegate.engine.keys import check_keys, columns_of
+from lakegate.engine.output import free_name
 from lakegate.engine.row_diff import Sides, load_differing
 from lakegate.engine.session import Engine
 from lakegate.engine.three_way import ThreeWayFrame, Versions
@@ -31,7 +32,7 @@ from lakegate.tables.schema import Field, arrow_schema, arrow_type
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SIDE = "_side"
+_SIDE = "_side"
 _SIDES = ("base", "source", "destination")
 _SHOWN = 100
 _GROUP_ROWS = 65_536
@@ -93,7 +94,8 @@ class RowMerge:
     @property
     def conflict_schema(self) -> pa.Schema:
         """The schema of `conflict_rows`."""
-        return pa.schema([pa.field(SIDE, pa.string()), *(pa.field(c.name, arrow_type(c.type)) for c in self._compared)])
+        side = pa.field(free_name(_SIDE, self._frame.names), pa.string())
+        return pa.schema([side, *(pa.field(c.name, arrow_type(c.type)) for c in self._compared)])
 
     def conflict_rows(self) -> Iterator[pa.RecordBatch]:
         """Yields all conflicts, as `Repository.row_conflicts_file` has them."""
@@ -282,9 +284,12 @@ def _rule(frame: ThreeWayFrame, resolution: Resolution) -> str:
             f"There is no column {resolution.newest!r} on every side by which a row is the newest.",
             hint="Name one of " + ", ".join(frame.names) + ".",
         )
-    name = engine_name(frame.names.index(resolution.newest))
-    newer = "WHEN {0}.{2} > {1}.{2} OR ({0}.{2} IS NOT NULL AND {1}.{2} IS NULL) THEN '{3}' "
-    return newer.format("o", "t", name, "take") + newer.format("t", "o", name, "same")
+    place = frame.names.index(resolution.newest)
+    moments = [f"{side}.{engine_name(place)}" for side in ("o", "t")]
+    if pa.types.is_floating(engine_type(arrow_type(frame.destination.columns[place].type))):
+        moments = [f"nullif({moment}, 'NaN')" for moment in moments]  # the engine holds NaN for the greatest of all
+    newer = "WHEN {0} > {1} OR ({0} IS NOT NULL AND {1} IS NULL) THEN '{2}' "
+    return newer.format(*moments, "take") + newer.format(*reversed(moments), "same")
 
 
 def grouped(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

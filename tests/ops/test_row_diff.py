@@ -215,6 +215,27 @@ def test_all_rows_as_a_file(repo: EmbeddedRepository) -> None:
     assert set(counted["_count"].to_pylist()) == {1}
 
 
+@pytest.mark.parametrize("form", list(RowFormat))
+def test_columns_named_as_those_of_the_file(repo: EmbeddedRepository, form: RowFormat) -> None:
+    refs: list[str] = []
+    for value in (1, 2):
+        repo.put("main", "t/a.parquet", parquet_bytes({"_change": [value], "__change": ["x"], "_Count": [7]}))
+        refs.append(repo.commit("main", CommitRequest("x")).id)
+    made = b"".join(repo.row_diff_file(refs[0], refs[1], RowDiffRequest("t"), form))
+    names = ["___change", "__count", "_change", "__change", "_Count"]
+    match form:
+        case RowFormat.PARQUET:
+            rows = [list(row.values()) for row in pq.read_table(io.BytesIO(made)).to_pylist()]
+            assert pq.read_table(io.BytesIO(made)).column_names == names
+        case RowFormat.CSV:
+            found, *rows = list(csv.reader(io.StringIO(made.decode()), quoting=csv.QUOTE_NONNUMERIC))
+            assert found == names
+        case RowFormat.JSONL:
+            rows = [list(json.loads(line).values()) for line in made.splitlines()]
+            assert list(json.loads(made.splitlines()[0])) == names
+    assert rows == [["removed", 1, 1, "x", 7], ["added", 1, 2, "x", 7]]
+
+
 def test_a_missing_data_file_is_told_as_what_it_is(repo: EmbeddedRepository, tmp_path: Path) -> None:
     folder = tmp_path / "t"
     write_deltalake(folder, orders([1]))

@@ -152,6 +152,27 @@ def test_rows_that_both_changed_are_conflicts_until_they_are_settled(repo: Embed
     assert table["id"].to_pylist() == [1, 1, 1, 3, 3, 4, 4, 4, 5, 5]
 
 
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32()])
+def test_nan_is_no_moment(repo: EmbeddedRepository, kind: pa.DataType) -> None:
+    """The engine holds NaN for the greatest value; a row that has it as its time is as old as one without."""
+    nan = float("nan")
+    times = {"base": [0.0] * 4, "exp": [nan, 1.0, nan, nan], "main": [1.0, nan, None, nan]}
+    base, exp, main = (
+        pa.table({"id": [1, 2, 3, 4], "_SIDE": [side] * 4, "at": pa.array(times[side], kind)}) for side in times
+    )
+    first = dataset(repo, "main", {"a.parquet": base})
+    repo.create_branch("exp", "main")
+    refs = first, dataset(repo, "exp", {"a.parquet": exp}), dataset(repo, "main", {"a.parquet": main})
+    asked = Resolution("t", Take.ROWS, ("id",), newest="at")
+    found = merged(repo, refs, asked)
+    assert found.conflict is not None
+    assert found.conflict.rows is not None
+    assert [row.key for row in found.conflict.rows.first] == [(3,), (4,)]
+    lines = pq.read_table(io.BytesIO(b"".join(repo.row_conflicts_file(refs[1], refs[2], asked, RowFormat.PARQUET))))
+    assert lines.column_names == ["__side", "id", "_SIDE", "at"]
+    assert lines["__side"].to_pylist() == ["base", "source", "destination"] * 2
+
+
 def test_a_delta_table_gets_a_version_that_clients_read(repo: EmbeddedRepository, tmp_path: Path) -> None:
     folders = {name: tmp_path / name for name in ("base", "exp", "main")}
 

@@ -68,7 +68,8 @@ def row_diff_file(
     form: Form,
     key: Key = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
-    """Downloads all rows that differ: `_change`, `_count` where no key is given, then the table's columns."""
+    """Downloads all rows that differ: `_change`, `_count` where no key is given, then the table's columns. A name that
+    the table has gets one more `_` in front."""
     request = RowDiffRequest(table, tuple(key))
     pieces = call.repository(repository).row_diff_file(leftRef, rightRef, request, form)
     return StreamingResponse(pieces, media_type=_MEDIA[form])
@@ -117,7 +118,7 @@ def row_conflicts_file(
     newest: Annotated[str | None, Query(description="The row with the greater value in this column is taken.")] = None,
 ) -> Response:
     """Downloads all rows that a merge of a table by key can't settle: `_side` (base, source, destination), then the
-    table's columns."""
+    table's columns. A name that the table has gets one more `_` in front."""
     side = None if prefer is None else Take(prefer.value)
     resolution = Resolution(table, Take.ROWS, tuple(key), side, newest)
     pieces = call.repository(repository).row_conflicts_file(sourceRef, destinationBranch, resolution, form)

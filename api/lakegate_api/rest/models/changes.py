@@ -32,7 +32,10 @@ class Resolution(Ask):
     take: Take
     key: list[str] = Field(default=[], description="Columns that name a row, where rows are taken.", max_length=100)
     prefer: Prefer | None = Field(default=None, description="Whose row is taken where both sides changed it.")
-    newest: str | None = Field(default=None, description="Or the row with the greater value in this column.")
+    newest: str | None = Field(
+        default=None,
+        description="Or the row with the greater value in this column; null and NaN are the least.",
+    )
 
 
 class Merge(Ask):
