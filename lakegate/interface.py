@@ -233,6 +233,11 @@ class Repository(Protocol):
         """What a commit of the branch would change."""
         ...
 
+    def uncommitted_tables(self, branch: str, prefix: str = "", after: str = "", amount: int = 100) -> Page[TableDiff]:
+        """How the tables of the branch's commit differ from those that a commit of it would hold now. The work is that
+        of such a commit. Raises what it would of a table that can't be one: Refused(DELTA_LOG_INVALID, ...)."""
+        ...
+
     def diff(
         self, left: str, right: str, request: ListRequest = ListRequest(), three_dot: bool = False
     ) -> Page[ObjectChange]:
@@ -339,15 +344,15 @@ class Repository(Protocol):
 
     def row_diff_file(self, left: str, right: str, request: RowDiffRequest, form: RowFormat) -> Iterator[bytes]:
         """Yields a file of all rows that differ. Its columns are `_change` (`added`, `removed`, and with a key
-        `updated_from` and `updated_to`, which follow each other), `_count` without a key, then those of the table.
-        Raises as `row_diff`, before the first bytes."""
+        `updated_from` and `updated_to`, which follow each other), `_count` without a key, then those of the table. A
+        name that the table has gets one more `_` in front. Raises as `row_diff`, before the first bytes."""
         ...
 
     def row_conflicts_file(
         self, source: str, destination: str, resolution: Resolution, form: RowFormat
     ) -> Iterator[bytes]:
         """Yields a file of all rows that a merge of a table by key can't settle: `_side` (`base`, `source`,
-        `destination`), then the table's columns; the rows of one key follow each other."""
+        `destination`), then the table's columns; the rows of one key follow each other. Names as in `row_diff_file`."""
         ...
 
     def read_table(self, ref: str, path: str) -> pads.Dataset:

@@ -503,6 +503,11 @@ class EmbeddedRepository:
 
         return uncommitted(self.ctx, branch, request)
 
+    def uncommitted_tables(self, branch: str, prefix: str = "", after: str = "", amount: int = 100) -> Page[TableDiff]:
+        from lakegate.ops.uncommitted_tables import uncommitted_tables
+
+        return uncommitted_tables(self.ctx, branch, ListRequest(prefix, after, page_amount(amount)))
+
     def diff(
         self, left: str, right: str, request: ListRequest = ListRequest(), three_dot: bool = False
     ) -> Page[ObjectChange]:

@@ -14,6 +14,14 @@ BranchRef = Annotated[str, typer.Argument(help="REPOSITORY/BRANCH", metavar="BRA
 OtherRef = Annotated[
     str, typer.Argument(help="A ref of the same repository", metavar="REF", autocompletion=complete.second_refs)
 ]
+SecondRef = Annotated[
+    str | None,
+    typer.Argument(
+        help="A ref of the same repository [default: what is uncommitted on the first]",
+        metavar="REF",
+        autocompletion=complete.second_refs,
+    ),
+]
 ObjectPath = Annotated[str, typer.Argument(help="REPOSITORY/REF/PATH", metavar="PATH", autocompletion=complete.paths)]
 RepositoryName = Annotated[
     str | None,

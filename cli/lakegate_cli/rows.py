@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lakegate.client.wire.rows import partition_diff_to_json, profile_to_json, row_diff_to_json
-from lakegate.errors import ErrorKind, InvalidInput
+from lakegate.errors import ErrorKind, InvalidInput, NotOffered
 from lakegate.interface import Repository
 from lakegate.model import (
     MAX_PAGE,
@@ -68,6 +68,19 @@ class Asked:
 def key_of(given: Sequence[str] | None) -> tuple[str, ...]:
     """The columns of a key: each option names one, or several between commas."""
     return tuple(name for item in given or () for name in item.split(",") if name)
+
+
+def require_committed(asked: Asked, three_dot: bool = False) -> None:
+    """Refuses what is told of two commits only, where one ref is given. Raises InvalidInput, NotOffered."""
+    if three_dot:
+        raise InvalidInput(
+            ErrorKind.INVALID_ARGUMENT, "--three-dot needs two refs.", hint="Name the one to compare with."
+        )
+    if asked.is_any:
+        raise NotOffered(
+            "Rows, profiles and partitions of uncommitted changes are not offered.",
+            hint="Commit them, then compare BRANCH~1 with BRANCH.",
+        )
 
 
 def form_of(path: Path) -> RowFormat:

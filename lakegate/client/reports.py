@@ -52,6 +52,10 @@ class ReportRequests(Requests):
         route = ("refs", names.ref(left), "diff", names.ref(right), "tables")
         return self.page(route, tables.table_diff_from_json, {"prefix": prefix, "after": after, "amount": amount})
 
+    def uncommitted_tables(self, branch: str, prefix: str = "", after: str = "", amount: int = 100) -> Page[TableDiff]:
+        route = ("branches", names.branch(branch), "diff", "tables")
+        return self.page(route, tables.table_diff_from_json, {"prefix": prefix, "after": after, "amount": amount})
+
     def read_table(self, ref: str, path: str) -> pads.Dataset:
         use_the_gateway("Reading tables past the S3 gateway is")
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 from lakegate.errors import Corrupt, NotFound
 from lakegate.format.documents import node_key
@@ -125,3 +126,25 @@ class StoredNodes:
         if self._disk is not None:
             self._disk.put(node, data)
         return data
+
+
+class ScratchNodes(StoredNodes):
+    """Nodes of a repository, and such as are written to a folder instead: nobody else needs them."""
+
+    def __init__(self, base: StoredNodes, folder: Path) -> None:
+        super().__init__(base._store, base._memory, base._disk)
+        self._folder = folder
+
+    def write(self, node: Node) -> NodeId:
+        node_id = node.id
+        self._file(node_id).write_bytes(encode_node(node))
+        return node_id
+
+    def _stored(self, node: NodeId) -> bytes:
+        try:
+            return self._file(node).read_bytes()
+        except FileNotFoundError:
+            return super()._stored(node)
+
+    def _file(self, node: NodeId) -> Path:
+        return self._folder / str(node)

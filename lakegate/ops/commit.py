@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,7 @@ def commit(ctx: RepositoryContext, branch: str, request: CommitRequest) -> Commi
             raise refs.branch_not_found(name)
         root = staging.objects_root(ctx, state.commit)
         touched = Touched(ctx.manifests.nodes, root)
-        built = tree.apply(ctx.manifests.nodes, OBJECTS, root, _changes(ctx, state, touched))
+        built = tree.apply(ctx.manifests.nodes, OBJECTS, root, staged_steps(ctx, state.commit, state.sealed, touched))
         if built == root and not request.allow_empty:
             if not _stands(ctx, state):
                 continue  # a rival took or replaced the tokens: there may be changes under others
@@ -109,8 +109,11 @@ def too_many_updates(branch: str) -> Refused:
     )
 
 
-def _changes(ctx: RepositoryContext, state: BranchState, touched: Touched) -> Iterator[tuple[str, Entry | None]]:
-    for change in staged_changes(ctx, state.commit, state.sealed):
+def staged_steps(
+    ctx: RepositoryContext, commit: CommitId, tokens: Sequence[StagingToken], touched: Touched
+) -> Iterator[tuple[str, Entry | None]]:
+    """Yields what the staged rows of these tokens make of a commit's tree, and tells `touched` of each."""
+    for change in staged_changes(ctx, commit, tokens):
         touched.see(change.path, was_there=change.left is not None, stays=change.right is not None)
         yield change.path, change.right
 

@@ -12,6 +12,7 @@ from lakegate.interface import Repository
 from lakegate.model import (
     Commit,
     CommitRequest,
+    ListRequest,
     MergeRequest,
     Resolution,
     RollbackMode,
@@ -153,6 +154,31 @@ class TablesContract:
         assert (dropped.path, dropped.kind, dropped.right) == ("new", TableChangeKind.DROPPED, None)
         assert all_pages(lambda after: repo.table_diff(first.id, "main", "", after, 1)) == [created, changed]
         assert repo.table_diff(first.id, "main", "t").items == (changed,)
+
+    def test_uncommitted_changes_of_tables(self, repo: Repository) -> None:
+        commit_version(repo, "main", 0, {"one": [1, 2]})
+        put_version(repo, "main", "gone", 0, {"x": [1]})
+        before = repo.commit("main", CommitRequest("another"))
+        assert repo.uncommitted_tables("main").items == ()
+        put_version(repo, "main", "new", 0, {"x": [1]})
+        put_version(repo, "main", "t", 1, {"two": [3]}, ["one"])
+        repo.put("main", "d/a.parquet", parquet_bytes({"id": [1, 2]}))
+        for change in repo.list("main", ListRequest("gone/")).items:
+            repo.delete("main", change.path)
+        found = repo.uncommitted_tables("main").items
+        assert [(diff.path, diff.kind, diff.rows_added, diff.rows_removed) for diff in found] == [
+            ("d", TableChangeKind.CREATED, 2, 0),
+            ("gone", TableChangeKind.DROPPED, 0, 1),
+            ("new", TableChangeKind.CREATED, 1, 0),
+            ("t", TableChangeKind.CHANGED, 1, 2),
+        ]
+        assert all_pages(lambda after: repo.uncommitted_tables("main", "", after, 1)) == list(found)
+        assert repo.branch("main").commit == before.id
+        made = repo.commit("main", CommitRequest("all of it"))
+        assert repo.table_diff(before.id, made.id).items == found
+        assert repo.uncommitted_tables("main").items == ()
+        with refused(NotFound, ErrorKind.BRANCH_NOT_FOUND):
+            repo.uncommitted_tables("none")
 
     def test_a_table_that_both_sides_changed(self, repo: Repository) -> None:
         commit_version(repo, "main", 0, {"one": [1], "two": [2]})

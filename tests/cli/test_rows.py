@@ -132,3 +132,30 @@ def test_partitions_and_files_in_conflict_are_named(lakegate: Any) -> None:
         "  concurrent_append: Both. Files: a, b, c, d, e and 1,195 more.",
         "  concurrent_append: Both. Partitions: p=1, p=2, 1,200 files.",
     ]
+
+
+def test_what_is_uncommitted_on_a_branch(lakegate: Any) -> None:
+    assert lakegate("diff", "sales/main") == "Nothing is uncommitted on main.\n"
+    put(lakegate, "main", id=[1, 2])
+    lakegate("put", "-", "sales/main/t/p=1/b.parquet", stdin=parquet_bytes({"id": [3], "v": ["x"]}))
+    lakegate("put", "-", "sales/main/notes.txt", stdin=b"x")
+    lakegate("put", "-", "sales/main/t/_SUCCESS", stdin=b"x")
+    shown = lakegate("diff", "sales/main")
+    assert shown.splitlines() == [
+        "changed\tt\t- -> -\t+1 -0 rows\t+1 -0 files",
+        "  t: added column v string",
+        "  t: property lakegate.file_schemas set to 2",
+        "added\tnotes.txt",
+    ]
+    assert lakegate("diff", "sales/main", "--objects").splitlines() == [
+        *("added\tnotes.txt", "added\tt/_SUCCESS", "added\tt/p=1/b.parquet"),
+    ]
+    paths = [change["path"] for change in lakegate.json("diff", "sales/main")["results"]]
+    assert paths == ["notes.txt", "t/_SUCCESS", "t/p=1/b.parquet"]
+    assert lakegate.json("table", "diff", "sales/main")["results"][0]["rows_added"] == 1
+    for asked in ("--rows", "--three-dot"):
+        lakegate("diff", "sales/main", asked, status=1)
+    assert "two refs" in lakegate.errors
+    lakegate("diff", "sales/main~1", status=1)
+    lakegate("commit", "sales/main", "-m", "more")
+    assert lakegate("diff", "sales/main~1", "main") == shown

@@ -49,11 +49,13 @@ def at(repo: EmbeddedRepository, ref: str) -> TableInTree | None:
     return TableInTree(manifest.objects_root, table) if table is not None else None
 
 
-def merged(repo: EmbeddedRepository, refs: tuple[str, str, str], resolution: Resolution, **options: bool) -> MergedRows:
+def merged(
+    repo: EmbeddedRepository, refs: tuple[str, str, str], resolution: Resolution, *, dry_run: bool = False
+) -> MergedRows:
     base, source, destination = (at(repo, ref) for ref in refs)
     assert source is not None
     assert destination is not None
-    return merge_table_rows(repo.ctx, RowMergeSides(base, source, destination), resolution, **options)
+    return merge_table_rows(repo.ctx, RowMergeSides(base, source, destination), resolution, dry_run=dry_run)
 
 
 def applied(repo: EmbeddedRepository, ref: str, found: MergedRows) -> tuple[Snapshot, TableVersion]:

@@ -9,11 +9,13 @@ from fastapi.responses import PlainTextResponse
 
 from lakegate.client.wire.nouns import branch_to_json, commit_to_json, page_to_json
 from lakegate.client.wire.objects import change_to_json
+from lakegate.client.wire.tables import table_diff_to_json
 from lakegate.errors import ErrorKind, InvalidInput
 from lakegate.model import ApplyRequest
 from lakegate_api.rest.calls import Call, Listing, PathListing, errors
 from lakegate_api.rest.models import objects as object_models
 from lakegate_api.rest.models import refs as models
+from lakegate_api.rest.models import tables as table_models
 
 router = APIRouter(prefix="/repositories/{repository}/branches", tags=["branches"])
 
@@ -141,6 +143,18 @@ def _apply(body: models.RevertCreation | models.CherryPickCreation) -> ApplyRequ
         overrides.metadata or {},
         body.allow_empty,
     )
+
+
+@router.get(
+    "/{branch}/diff/tables",
+    operation_id="diffBranchTables",
+    responses=errors(404, 409),
+    response_model=table_models.TableDiffList,
+)
+def diff_branch_tables(call: Call, repository: str, branch: str, page: Listing) -> Any:
+    """Lists how a commit of the branch would change each table: versions, schema, files, rows, bytes."""
+    found = call.repository(repository).uncommitted_tables(branch, page.prefix, page.after, page.amount)
+    return page_to_json(found, table_diff_to_json)
 
 
 @router.get("/{branch}/diff", operation_id="diffBranch", responses=errors(404), response_model=object_models.DiffList)

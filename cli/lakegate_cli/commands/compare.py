@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,6 @@ from lakegate.client.wire.nouns import page_to_json
 from lakegate.client.wire.objects import change_to_json
 from lakegate.client.wire.outcomes import merge_to_json, rollback_to_json
 from lakegate.errors import ErrorKind, InvalidInput, MergeConflict
-from lakegate.interface import Repository
 from lakegate.model import (
     MAX_PAGE,
     ChangeCounts,
@@ -38,9 +38,9 @@ from lakegate_cli.arguments import (
     DryRun,
     Meta,
     OptionalMessage,
-    OtherRef,
     Prefix,
     Ref,
+    SecondRef,
     pairs,
 )
 from lakegate_cli.conflicts import show_conflicts, write_conflicts
@@ -56,6 +56,7 @@ from lakegate_cli.rows import (
     TableOption,
     form_of,
     key_of,
+    require_committed,
     show_asked,
 )
 from lakegate_cli.session import session
@@ -69,11 +70,15 @@ class Prefer(StrEnum):
     DESTINATION = "destination"
 
 
-@app.command("diff", help="Show what differs between two commits: tables first, then objects that are in no table.")
+@app.command(
+    "diff",
+    help="Show what differs between two commits, or what is uncommitted on a branch: tables first, then objects that "
+    "are in no table.",
+)
 def diff(
     context: typer.Context,
     left: Ref,
-    right: OtherRef,
+    right: SecondRef = None,
     prefix: Prefix = "",
     three_dot: Annotated[
         bool, typer.Option("--three-dot", help="From the merge base of both: what the right side did")
@@ -90,28 +95,34 @@ def diff(
     amount: Amount = 1000,
 ) -> None:
     repository, name = session(context).ref(left)
-    other = session(context).same(right, repository)
     asked = Asked(rows, profile, partitions, table, prefix, key_of(key), limit, output)
-    if asked.is_any:
+    if right is None:
+        require_committed(asked, three_dot)
+        tables, changes = partial(repository.uncommitted_tables, name), partial(repository.uncommitted, name)
+    else:
+        other = session(context).same(right, repository)
         base = repository.merge_base(name, other) if three_dot else None
-        show_asked(repository, name if base is None else base.id, other, asked, session(context).json)
-        return
+        start = name if base is None else base.id
+        if asked.is_any:
+            show_asked(repository, start, other, asked, session(context).json)
+            return
+        tables = partial(repository.table_diff, start, other)
+        changes = partial(repository.diff, name, other, three_dot=three_dot)
+    request = ListRequest(prefix, after, min(amount, MAX_PAGE))
     if session(context).json:
-        page = repository.diff(name, other, ListRequest(prefix, after, min(amount, MAX_PAGE)), three_dot)
         namespace = repository.info.storage_namespace
-        show_json(page_to_json(page, lambda change: change_to_json(change, namespace, stats=True)))
+        show_json(page_to_json(changes(request), lambda change: change_to_json(change, namespace, stats=True)))
         return
-    if three_dot:
-        base = repository.merge_base(name, other)
-        name = name if base is None else base.id
     folders: list[str] = []
     if not objects:
-        diffs = pages(lambda at: repository.table_diff(name, other, prefix, at, MAX_PAGE), amount)
+        diffs = pages(lambda at: tables(prefix, at, MAX_PAGE), amount)
         show_table_diffs(diffs.items)
-        folders = [f"{table.path}/" for table in diffs.items]
-    page = _outside(repository, (name, other), ListRequest(prefix, after, min(amount, MAX_PAGE)), folders)
+        folders = [f"{diff.path}/" for diff in diffs.items]
+    page = _outside(changes, request, folders)
     show_table(("change", "path"), [(change.kind.value, change.path) for change in page.items])
     more_of(page)
+    if right is None and not (folders or page.items or after):
+        say(f"Nothing is uncommitted on {name}.")
 
 
 @app.command(
@@ -218,13 +229,13 @@ def rollback(
 
 
 def _outside(
-    repository: Repository, refs: tuple[str, str], request: ListRequest, folders: Sequence[str]
+    changes: Callable[[ListRequest], Page[ObjectChange]], request: ListRequest, folders: Sequence[str]
 ) -> Page[ObjectChange]:
     """Lists changes outside `folders`; a folder's own are leapt over, not read."""
     found: list[ObjectChange] = []
     after = request.after
     while True:
-        page = repository.diff(*refs, ListRequest(request.prefix, after, request.amount))
+        page = changes(ListRequest(request.prefix, after, request.amount))
         after = page.next_after
         for change in page.items:
             folder = next((folder for folder in folders if change.path.startswith(folder)), None)

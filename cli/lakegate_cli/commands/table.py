@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from lakegate.errors import ErrorKind, InvalidInput
 from lakegate.interface import Repository
 from lakegate.model import MAX_PAGE, RollbackMode, RollbackRequest
 from lakegate_cli import complete
-from lakegate_cli.arguments import After, Amount, DryRun, OptionalMessage, OtherRef, Prefix, Ref
+from lakegate_cli.arguments import After, Amount, DryRun, OptionalMessage, Prefix, Ref, SecondRef
 from lakegate_cli.output import (
     more_of,
     number,
@@ -28,7 +29,19 @@ from lakegate_cli.output import (
     time_of,
     warn,
 )
-from lakegate_cli.rows import Asked, Key, Limit, Output, Partitions, Profile, Rows, TableOption, key_of, show_asked
+from lakegate_cli.rows import (
+    Asked,
+    Key,
+    Limit,
+    Output,
+    Partitions,
+    Profile,
+    Rows,
+    TableOption,
+    key_of,
+    require_committed,
+    show_asked,
+)
 from lakegate_cli.session import Session, session
 from lakegate_cli.tables import show_table_changes, show_table_diffs, show_tables, version_of
 
@@ -113,11 +126,11 @@ def history(context: typer.Context, table: _Table, amount: Amount = 20) -> None:
     show_table(("version", "written (UTC)", "operation", "commit", "by", "merged from", "message"), rows)
 
 
-@app.command("diff", help="Show how tables differ between two commits.")
+@app.command("diff", help="Show how tables differ between two commits, or by what is uncommitted on a branch.")
 def diff(
     context: typer.Context,
     left: Ref,
-    right: OtherRef,
+    right: SecondRef = None,
     prefix: Prefix = "",
     rows: Rows = False,
     key: Key = None,
@@ -130,12 +143,17 @@ def diff(
     amount: Amount = 100,
 ) -> None:
     repository, name = session(context).ref(left)
-    other = session(context).same(right, repository)
     asked = Asked(rows, profile, partitions, table, prefix, key_of(key), limit, output)
-    if asked.is_any:
-        show_asked(repository, name, other, asked, session(context).json)
-        return
-    page = pages(lambda at: repository.table_diff(name, other, prefix, at, min(amount, MAX_PAGE)), amount, after)
+    if right is None:
+        require_committed(asked)
+        tables = partial(repository.uncommitted_tables, name)
+    else:
+        other = session(context).same(right, repository)
+        if asked.is_any:
+            show_asked(repository, name, other, asked, session(context).json)
+            return
+        tables = partial(repository.table_diff, name, other)
+    page = pages(lambda at: tables(prefix, at, min(amount, MAX_PAGE)), amount, after)
     if session(context).json:
         show_json(page_to_json(page, wire.table_diff_to_json))
         return

@@ -1,0 +1,42 @@
+"""How the uncommitted changes of a branch change its tables."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lakegate import refs, tree
+from lakegate.context import RepositoryContext
+from lakegate.format.kinds import OBJECTS
+from lakegate.metastore.protocol import BranchState
+from lakegate.model import ListRequest, Page, TableDiff, page_of
+from lakegate.ops.commit import manifest_of, staged_steps
+from lakegate.tables.detect import detect
+from lakegate.tables.diff import diff
+from lakegate.tables.touched import Touched
+
+
+def uncommitted_tables(ctx: RepositoryContext, branch: str, request: ListRequest) -> Page[TableDiff]:
+    """Lists a page of the tables that a commit of the branch would change; see `Repository.uncommitted_tables`."""
+    while True:
+        state = refs.get_branch(ctx, branch)
+        with TemporaryDirectory(prefix="lakegate-") as folder:
+            manifests = ctx.manifests.scratch(Path(folder))
+            with closing(manifests.nodes):
+                page = _page(replace(ctx, manifests=manifests), state, request)
+        now = ctx.meta.get_branch(ctx.info.id, state.name)
+        if now is None or set(state.tokens) <= set(now.tokens):
+            return page
+
+
+def _page(ctx: RepositoryContext, state: BranchState, request: ListRequest) -> Page[TableDiff]:
+    before = manifest_of(ctx, state.commit)
+    touched = Touched(ctx.manifests.nodes, before.objects_root)
+    steps = staged_steps(ctx, state.commit, state.tokens, touched)
+    root = tree.apply(ctx.manifests.nodes, OBJECTS, before.objects_root, steps)
+    after = replace(before, objects_root=root, tables_root=detect(ctx, before, root, touched))
+    found = diff(ctx, before, after, request.prefix, request.after)
+    return page_of(tuple(islice(found, request.amount + 1)), request.amount, lambda item: item.path)
