@@ -142,13 +142,15 @@ def test_what_is_uncommitted_on_a_branch(lakegate: Any) -> None:
     lakegate("put", "-", "sales/main/t/_SUCCESS", stdin=b"x")
     shown = lakegate("diff", "sales/main")
     assert shown.splitlines() == [
+        "change\ttable\tversion\trows\tfiles",
         "changed\tt\t- -> -\t+1 -0 rows\t+1 -0 files",
         "  t: added column v string",
         "  t: property lakegate.file_schemas set to 2",
+        "change\tpath",
         "added\tnotes.txt",
     ]
     assert lakegate("diff", "sales/main", "--objects").splitlines() == [
-        *("added\tnotes.txt", "added\tt/_SUCCESS", "added\tt/p=1/b.parquet"),
+        *("change\tpath", "added\tnotes.txt", "added\tt/_SUCCESS", "added\tt/p=1/b.parquet"),
     ]
     paths = [change["path"] for change in lakegate.json("diff", "sales/main")["results"]]
     assert paths == ["notes.txt", "t/_SUCCESS", "t/p=1/b.parquet"]
