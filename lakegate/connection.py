@@ -54,7 +54,7 @@ def _embedded(folder: Path, actor: str, environment: Mapping[str, str] | None) -
     """Opens the lake in a folder. What follows the scheme is taken as it is, never percent-decoded: so are all storage
     URLs of lakegate."""
     try:
-        from lakegate.repository import EmbeddedLake
+        from lakegate.lake import EmbeddedLake
 
         return EmbeddedLake.open(folder, actor=actor, environment=environment)
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What every use case of one repository works with, put together once by `lakegate.repository`."""
+"""What every use case of one repository works with, put together once by `lakegate.lake`."""
 
 from __future__ import annotations
 

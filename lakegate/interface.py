@@ -1,6 +1,6 @@
 """What a lake answers, whether it is a folder on this machine or a server: the use cases as two protocols.
 
-`lakegate.connect(url)` returns a `Lake`. The embedded implementation is `lakegate.repository`, the one over HTTP
+`lakegate.connect(url)` returns a `Lake`. The embedded implementation is `lakegate.lake`, the one over HTTP
 `lakegate.client`; one contract suite runs against both. Refs are strings in the grammar of `lakegate.revision`:
 a branch, tag, commit id or unique prefix of one (4 hex digits or more), each with `~N`, `^N`, `@{TIMESTAMP}`.
 A branch as a ref in `stat`, `open`, `list` and `diff`'s right side means its uncommitted state too, where said so.

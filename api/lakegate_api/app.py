@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lakegate.access import Authenticator
 from lakegate.config import ServerSettings
-from lakegate.repository import EmbeddedLake
+from lakegate.lake import EmbeddedLake
 from lakegate_api.rest.application import PAGES, Served, create_api
 from lakegate_api.s3.addressing import GatewayOptions
 from lakegate_api.s3.app import S3Gateway

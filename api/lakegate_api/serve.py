@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from lakegate.access import ADMIN, Authenticator, Credentials, SecretBox, bootstrap_admin
 from lakegate.config import ServerSettings
 from lakegate.errors import ErrorKind, Unavailable
-from lakegate.repository import EmbeddedLake
+from lakegate.lake import EmbeddedLake
 from lakegate_api import logs
 from lakegate_api.app import create_app
 

@@ -14,10 +14,11 @@ from lakegate.context import JournalCheck, RepositoryContext
 from lakegate.errors import LakegateError, OutcomeUnknown
 from lakegate.format.documents import REFS, decode_ref_record
 from lakegate.jobs import JobRunner
+from lakegate.lake import EmbeddedLake
 from lakegate.manifests import Manifests
 from lakegate.objectstore.addresses import AddressSpace
 from lakegate.objectstore.opener import StoreOpener
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.faulty_metastore import DATABASE_READS, DATABASE_WRITES, faulty_metastore
 from lakegate.testing.faulty_store import READS, WRITES, Fault, FaultKind, FaultyStore, every_fault
 

@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from lakegate.lake import EmbeddedLake
 from lakegate.model import MAX_PAGE, Entry, ListRequest
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 
 _EVERYTHING = ListRequest(amount=MAX_PAGE)
 

@@ -12,9 +12,10 @@ from typing import Any, cast
 
 from lakegate.config import LakeSettings, StorageSettings
 from lakegate.errors import NotFound, PreconditionFailed, Refused
+from lakegate.lake import EmbeddedLake
 from lakegate.metastore.protocol import MetaStore
 from lakegate.model import CommitRequest, PutRequest
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.linearizable import Kind, Operation
 
 _KINDS = (Kind.READ, Kind.READ, Kind.PUT, Kind.PUT_IF_ABSENT, Kind.PUT_IF_ABSENT, Kind.PUT_IF_MATCH, Kind.DELETE)

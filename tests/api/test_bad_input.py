@@ -321,7 +321,7 @@ def test_a_storage_namespace_in_use(doors: Doors) -> None:
 
 
 def test_a_storage_namespace_of_another_lake(doors: Doors, tmp_path: Path) -> None:
-    from lakegate.repository import EmbeddedLake
+    from lakegate.lake import EmbeddedLake
 
     place = tmp_path / "place"
     with EmbeddedLake.create(tmp_path / "lake") as other:

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, settings  # noqa: E402
 from schemathesis.checks import not_a_server_error  # noqa: E402
 from schemathesis.specs.openapi import checks  # noqa: E402
 
+from lakegate.lake import EmbeddedLake  # noqa: E402
 from lakegate.model import CommitRequest  # noqa: E402
-from lakegate.repository import EmbeddedLake  # noqa: E402
 from lakegate_api.rest.application import describe  # noqa: E402
 
 EXAMPLES = int(os.environ.get("LAKEGATE_FUZZ_EXAMPLES", "0"))

@@ -11,9 +11,9 @@ from starlette.testclient import TestClient
 
 from lakegate.access import Authenticator, SecretBox, bootstrap_admin
 from lakegate.config import LakeSettings, ServerSettings, StorageSettings
+from lakegate.lake import DATABASE_FILE, EmbeddedLake
 from lakegate.metastore.sql import SqlMetaStore
 from lakegate.model import CommitRequest
-from lakegate.repository import DATABASE_FILE, EmbeddedLake
 from lakegate_api.app import create_rest_app
 from lakegate_api.rest.body_limit import BODY_BYTES
 

@@ -23,7 +23,7 @@ import httpx
 import pytest
 
 from lakegate.access import KEY_FILE
-from lakegate.repository import DATABASE_FILE
+from lakegate.lake import DATABASE_FILE
 
 KEY = {"LAKEGATE_ACCESS_KEY_ID": "LGSERVED", "LAKEGATE_SECRET_ACCESS_KEY": "a-secret-for-tests-only"}
 AUTH = ("LGSERVED", "a-secret-for-tests-only")

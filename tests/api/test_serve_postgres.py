@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lakegate.repository import DATABASE_FILE
+from lakegate.lake import DATABASE_FILE
 from lakegate.testing.postgres_server import PostgresServer
 from lakegate.testing.s3 import S3Lake
 

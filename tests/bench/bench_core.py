@@ -29,6 +29,7 @@ import lakegate.ops.diff
 import lakegate.ops.merge
 import lakegate.tables.detect
 from lakegate.ids import BranchName
+from lakegate.lake import EmbeddedLake
 from lakegate.metastore.protocol import StagedChange
 from lakegate.model import (
     CommitRequest,
@@ -41,7 +42,7 @@ from lakegate.model import (
 )
 from lakegate.objectstore.protocol import StoredObject
 from lakegate.ops.import_ import import_
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.faulty_store import FaultyStore
 
 IMPORTED = (

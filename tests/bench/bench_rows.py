@@ -16,8 +16,9 @@ from typing import Any
 
 from measure import Measured, in_process, measured, table
 
+from lakegate.lake import EmbeddedLake
 from lakegate.model import CommitRequest, ImportKind, ImportRequest, ImportSource, RowDiffRequest
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 
 FILES = 50
 REWRITTEN = 5

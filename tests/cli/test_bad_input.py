@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from lakegate.errors import ErrorKind as K
+from lakegate.lake import EmbeddedLake
 from lakegate.metastore.sql import SqlMetaStore
 from lakegate.model import CommitRequest
-from lakegate.repository import EmbeddedLake
 from lakegate.testing.lake_state import changes, lake_state
 
 ID = "0" * 64

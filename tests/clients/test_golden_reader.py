@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from lakegate.errors import InvalidInput, Refused
+from lakegate.lake import EmbeddedLake
 from lakegate.model import CommitRequest, TableFormat
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.snapshot import Snapshot
 from lakegate.tables import reader
 from lakegate.tables.preview import preview

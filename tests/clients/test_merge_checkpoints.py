@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lakegate.lake import EmbeddedLake
 from lakegate.model import MergeRequest, Resolution, RollbackRequest, RowDiffRequest, TableOutcome, Take
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.delta_check import CheckedLog
 from lakegate.testing.delta_checkpoints import FORMS, check_expired_log, expire
 from lakegate.testing.delta_features import KERNELS, Feature, HandWritten

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from lakegate.errors import MergeConflict
+from lakegate.lake import EmbeddedLake
 from lakegate.model import (
     ApplyRequest,
     ConflictKind,
@@ -23,7 +24,7 @@ from lakegate.model import (
     TableOutcome,
     Take,
 )
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing import delta_operations as ops
 from lakegate.testing.delta_check import check_log
 from lakegate.testing.delta_operations import Rows

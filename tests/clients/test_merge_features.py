@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from lakegate.errors import ErrorKind, LakegateError, MergeConflict, Refused
+from lakegate.lake import EmbeddedLake
 from lakegate.model import (
     ConflictKind,
     MergeRequest,
@@ -27,7 +28,7 @@ from lakegate.model import (
     TableOutcome,
     Take,
 )
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.delta_check import check_log
 from lakegate.testing.delta_features import FEATURES, Feature, HandWritten, Values, name_of
 from lakegate.testing.delta_rows import agreed_rows

@@ -19,9 +19,9 @@ import pytest
 
 pytest.importorskip("deltalake", reason="deltalake makes the tables")
 
+from lakegate.lake import EmbeddedLake
 from lakegate.model import ConflictKind, Isolation
 from lakegate.ops.table_replay import Replaying, replay_table
-from lakegate.repository import EmbeddedLake
 from lakegate.tables.delta.merge.plan import MergePlan, Three
 from lakegate.tables.delta.merge.side_log import TableAt
 from lakegate.tables.delta.state import load

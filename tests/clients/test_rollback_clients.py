@@ -17,6 +17,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from pyroaring import BitMap64
 
 from lakegate.errors import ErrorKind, Refused
+from lakegate.lake import EmbeddedLake
 from lakegate.model import (
     ApplyRequest,
     CommitRequest,
@@ -27,7 +28,7 @@ from lakegate.model import (
     TableOutcome,
     Take,
 )
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.delta import log_body
 from lakegate.testing.delta_check import check_log
 from lakegate.testing.delta_rows import agreed_rows, column

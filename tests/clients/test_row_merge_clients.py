@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
+from lakegate.lake import EmbeddedLake
 from lakegate.model import CommitRequest, ExportRequest, MergeRequest, Resolution, TableOutcome, Take
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.delta_rows import agreed_rows
 from lakegate.testing.table_files import put_folder
 

@@ -15,7 +15,7 @@ import lakegate
 from lakegate.access import ADMIN, Authenticator, Credentials, SecretBox, bootstrap_admin
 from lakegate.config import LakeSettings, StorageSettings
 from lakegate.interface import Lake
-from lakegate.repository import EmbeddedLake
+from lakegate.lake import EmbeddedLake
 from lakegate_api.rest.application import Served, create_api
 from lakegate_api.storage import storage_config
 

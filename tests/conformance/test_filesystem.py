@@ -20,8 +20,8 @@ from lakegate.access import Credentials
 from lakegate.errors import NotOffered
 from lakegate.filesystem import LakegateFileSystem
 from lakegate.interface import Lake, Repository
+from lakegate.lake import EmbeddedLake
 from lakegate.model import CommitRequest
-from lakegate.repository import EmbeddedLake
 
 
 @pytest.fixture(params=["embedded", "http"])

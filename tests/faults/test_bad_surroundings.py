@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from lakegate.config import LakeSettings, ServerSettings, StorageSettings
+from lakegate.lake import DATABASE_FILE
 from lakegate.metastore.sql import SqlMetaStore
-from lakegate.repository import DATABASE_FILE
 from lakegate.testing.lake_state import changes, lake_state
 from lakegate.testing.s3 import S3Lake
 from lakegate_api.serve import running

@@ -14,8 +14,8 @@ import pytest
 
 from lakegate.errors import ErrorKind, LakegateError, Refused
 from lakegate.format.documents import FORMAT_KEY, REFS, decode_ref_record
+from lakegate.lake import EmbeddedLake
 from lakegate.model import CommitRequest, ListRequest
-from lakegate.repository import EmbeddedLake
 
 _EVERYTHING = ListRequest(amount=1000)
 
@@ -25,7 +25,7 @@ import itertools, sys
 from pathlib import Path
 from lakegate.errors import Refused
 from lakegate.model import CommitRequest
-from lakegate.repository import EmbeddedLake
+from lakegate.lake import EmbeddedLake
 
 home, run = Path(sys.argv[1]), sys.argv[2]
 repo = EmbeddedLake.open(home).repository("killed")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lakegate.lake import EmbeddedLake
 from lakegate.model import (
     CommitRequest,
     MergeRequest,
@@ -18,7 +19,7 @@ from lakegate.model import (
     TableOutcome,
     Take,
 )
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.delta_check import check_log
 from lakegate.testing.delta_features import Feature, HandWritten
 from lakegate.testing.faulty_lake import NAME, Act, any_call_may_fail, open_lake

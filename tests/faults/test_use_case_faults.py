@@ -14,6 +14,7 @@ import pytest
 
 from lakegate.graph import walk
 from lakegate.ids import RepositoryId, UploadId, branch_name, new_id, repository_name
+from lakegate.lake import EmbeddedLake
 from lakegate.manifests import Manifests
 from lakegate.model import (
     ApplyRequest,
@@ -29,7 +30,7 @@ from lakegate.objectstore.opener import StoreOpener
 from lakegate.ops.create_repository import create_repository
 from lakegate.ops.import_ import import_
 from lakegate.ops.multipart import MIN_PART_BYTES
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.faulty_lake import STORAGE, Act, any_call_may_fail, open_lake
 from lakegate.testing.faulty_store import FaultKind, FaultyStore
 

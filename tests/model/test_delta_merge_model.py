@@ -21,8 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from lakegate.errors import ErrorKind, LakegateError, MergeConflict
 from lakegate.ids import CommitId
+from lakegate.lake import EmbeddedLake
 from lakegate.model import ApplyRequest, CommitRequest, Isolation, MergeRequest, Resolution, RollbackRequest, Take
-from lakegate.repository import EmbeddedLake
 from lakegate.testing import delta_operations as ops
 from lakegate.testing.delta_check import check_log
 from lakegate.testing.delta_rows import READERS, read_rows

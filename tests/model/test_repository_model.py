@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from lakegate.config import LakeSettings, StorageSettings
 from lakegate.errors import ErrorKind, LakegateError, MergeConflict
+from lakegate.lake import EmbeddedLake
 from lakegate.model import (
     ApplyRequest,
     CommitRequest,
@@ -27,7 +28,6 @@ from lakegate.model import (
 )
 from lakegate.objectstore.local import LocalStore
 from lakegate.ops.import_ import import_
-from lakegate.repository import EmbeddedLake
 
 PATHS = st.sampled_from(["a", "a/b", "a/c", "a-", "b/é", "b/\U0001f600", "b/\U0010ffff", "\U0010ffff", "in/x"])
 NAMES = st.sampled_from(["main", "one", "two"])

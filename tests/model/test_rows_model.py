@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from lakegate import tree
 from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.ids import CommitId
+from lakegate.lake import EmbeddedLake
 from lakegate.model import CommitRequest, Resolution, RowChangeKind, RowDiffRequest, RowFormat, TableVersion, Take
 from lakegate.ops.row_merge import MergedRows, RowMergeSides, TableInTree, merge_table_rows
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.snapshot import Snapshot
 from lakegate.tables.detect import detect
 from lakegate.tables.preview import json_values

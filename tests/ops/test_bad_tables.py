@@ -15,6 +15,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from lakegate.errors import ErrorKind, LakegateError
+from lakegate.lake import EmbeddedLake
 from lakegate.model import (
     CommitRequest,
     ImportKind,
@@ -26,7 +27,7 @@ from lakegate.model import (
     RollbackRequest,
     Take,
 )
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.delta_checkpoints import FORMS
 from lakegate.testing.delta_features import Feature, HandWritten
 from lakegate.testing.table_files import put_folder

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from lakegate.errors import MergeConflict
+from lakegate.lake import EmbeddedLake
 from lakegate.model import CommitRequest, MergeRequest, Resolution, TableChange, Take
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.table_files import parquet_bytes
 
 

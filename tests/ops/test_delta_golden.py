@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, LakegateError, Refused
-from lakegate.repository import EmbeddedLake
+from lakegate.lake import EmbeddedLake
 from lakegate.tables.delta.state import load
 from lakegate.testing.delta import folder_snapshot, live_files
 from lakegate.testing.golden import BROKEN, NO_LOG, archives, reason, unpack

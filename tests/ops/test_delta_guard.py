@@ -15,8 +15,9 @@ from deltalake import DeltaTable, write_deltalake
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, LakegateError, PreconditionFailed, Refused
 from lakegate.ids import BranchName
+from lakegate.lake import EmbeddedLake
 from lakegate.model import CommitRequest, PutRequest
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.snapshot import Snapshot
 from lakegate.tables.delta import staged
 from lakegate.tables.delta.state import load

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from lakegate.errors import ErrorKind, LakegateError, PreconditionFailed, Refused
+from lakegate.lake import EmbeddedLake
 from lakegate.model import CommitRequest, PutRequest
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.delta import add, log_body, metadata, protocol, remove
 
 CREATE = log_body(protocol(), metadata(), add("a"), add("b"))

@@ -14,9 +14,9 @@ import pytest
 from pyroaring import BitMap64
 
 from lakegate.context import RepositoryContext
+from lakegate.lake import EmbeddedLake
 from lakegate.model import ConflictKind, Isolation
 from lakegate.ops.table_replay import Replaying, replay_table
-from lakegate.repository import EmbeddedLake
 from lakegate.tables.deletion_vectors import DeletionVector, read_vector, write_vector
 from lakegate.tables.delta.merge.plan import MergePlan, Three
 from lakegate.tables.delta.merge.side_log import TableAt

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lakegate.errors import MergeConflict, Refused
+from lakegate.lake import EmbeddedLake
 from lakegate.model import (
     ApplyRequest,
     CommitRequest,
@@ -18,7 +19,7 @@ from lakegate.model import (
     RollbackRequest,
     Take,
 )
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.tables.delta.log import commit_path
 from lakegate.testing.delta import Line, add, log_body, metadata, protocol, remove
 

@@ -19,8 +19,9 @@ from lakegate import tree
 from lakegate.errors import ErrorKind, InvalidInput, Refused
 from lakegate.format.kinds import FILES, OBJECTS, TABLES
 from lakegate.ids import ManifestId, NodeId
+from lakegate.lake import EmbeddedLake
 from lakegate.model import CommitRequest, Entry, ListRequest, Manifest, TableFormat, TableVersion
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.tables import delta_tables, parquet
 from lakegate.tables.detect import detect
 from lakegate.testing.table_files import parquet_bytes, put_folder, tables_at

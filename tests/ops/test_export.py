@@ -15,6 +15,7 @@ from deltalake import DeltaTable, write_deltalake
 from lakegate import tree
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, Refused, Unavailable
 from lakegate.format.kinds import FILES, TABLES
+from lakegate.lake import EmbeddedLake
 from lakegate.model import (
     CommitRequest,
     ExportRequest,
@@ -30,7 +31,7 @@ from lakegate.objectstore.opener import StoreOpener
 from lakegate.objectstore.protocol import ObjectStore, ObjectWriter, ReplacingStore
 from lakegate.ops.export import ExportOutcome, export
 from lakegate.ops.import_ import import_
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.s3_server import s3_server, storage_settings
 
 OBJECTS = {"a.txt": b"1", "a/b": b"22", "a-b": b"", "deep/er/x y ü%20": b"333", "z": b"4" * 100_000}

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, Refused
 from lakegate.format.documents import node_key
 from lakegate.ids import NodeId
+from lakegate.lake import EmbeddedLake
 from lakegate.model import (
     CommitRequest,
     Entry,
@@ -30,7 +31,7 @@ from lakegate.model import (
 from lakegate.ops import import_ as import_module
 from lakegate.ops.content_types import content_type_of
 from lakegate.ops.import_ import import_
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.s3_server import s3_server
 
 

@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from lakegate.errors import ErrorKind, LakegateError
+from lakegate.lake import EmbeddedLake
 from lakegate.model import CommitRequest, ExportRequest, ImportKind, ImportRequest, ImportSource
 from lakegate.ops.export import export
 from lakegate.ops.import_ import import_
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.s3_server import s3_server
 
 LATER = 1_700_000_000_000_000_000

@@ -13,10 +13,11 @@ import pytest
 
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, PreconditionFailed
 from lakegate.ids import UploadId
+from lakegate.lake import EmbeddedLake
 from lakegate.model import CommitRequest, PutRequest
 from lakegate.objectstore.protocol import ObjectStore
 from lakegate.ops.multipart import MIN_PART_BYTES, PartUpload, complete_upload, completed, create_upload, put_part
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.faulty_store import Fault, FaultKind, FaultyStore, every_fault
 
 BIG = os.urandom(MIN_PART_BYTES)

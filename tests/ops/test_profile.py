@@ -10,8 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from lakegate.lake import EmbeddedLake
 from lakegate.model import ColumnStatistics, CommitRequest
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.table_files import parquet_bytes
 
 

@@ -24,6 +24,7 @@ from lakegate.errors import (
     Refused,
 )
 from lakegate.format.documents import FORMAT_KEY, REFS, RefRecord, decode_ref_record
+from lakegate.lake import EmbeddedLake
 from lakegate.model import (
     ApplyRequest,
     ChangeKind,
@@ -48,7 +49,7 @@ from lakegate.model import (
     Take,
 )
 from lakegate.objectstore.local import LocalStore
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 
 
 @pytest.fixture

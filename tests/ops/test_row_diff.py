@@ -16,8 +16,9 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, Refused
+from lakegate.lake import EmbeddedLake
 from lakegate.model import CommitRequest, RowChange, RowChangeKind, RowDiffRequest, RowFormat
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.table_files import parquet_bytes, put_folder
 
 ADDED, REMOVED, UPDATED = RowChangeKind.ADDED, RowChangeKind.REMOVED, RowChangeKind.UPDATED

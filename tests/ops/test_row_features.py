@@ -16,6 +16,7 @@ from pyroaring import BitMap64
 
 from lakegate.errors import ErrorKind, LakegateError
 from lakegate.interface import Repository
+from lakegate.lake import EmbeddedLake
 from lakegate.model import (
     CommitRequest,
     MergeRequest,
@@ -26,7 +27,7 @@ from lakegate.model import (
     TableOutcome,
     Take,
 )
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing import delta
 from lakegate.testing.table_files import parquet_bytes
 

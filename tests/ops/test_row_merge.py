@@ -17,6 +17,7 @@ from lakegate import tree
 from lakegate.errors import ErrorKind, LakegateError, MergeConflict, Refused
 from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.ids import CommitId
+from lakegate.lake import EmbeddedLake
 from lakegate.model import (
     CommitRequest,
     ConflictKind,
@@ -28,7 +29,7 @@ from lakegate.model import (
     Take,
 )
 from lakegate.ops.row_merge import MergedRows, RowMergeSides, TableInTree, merge_table_rows
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.snapshot import Snapshot
 from lakegate.tables.detect import detect
 from lakegate.tables.file_counts import file_counts

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lakegate.lake import EmbeddedLake
 from lakegate.model import (
     ApplyRequest,
     CommitRequest,
@@ -16,7 +17,7 @@ from lakegate.model import (
     TableHistoryItem,
     Take,
 )
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.delta import add, log_body, metadata, protocol, remove
 from lakegate.testing.table_files import parquet_bytes
 

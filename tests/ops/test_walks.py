@@ -11,11 +11,12 @@ import pytest
 
 from lakegate.context import RepositoryContext
 from lakegate.ids import StagingToken
+from lakegate.lake import EmbeddedLake
 from lakegate.metastore.protocol import StagedChange, StagedRow
 from lakegate.metastore.sql import SqlMetaStore
 from lakegate.model import CommitRequest, ListRequest
 from lakegate.ops.diff import uncommitted
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.repository import EmbeddedRepository
 from lakegate.snapshot import Snapshot, list_at
 from lakegate.tables.folders import DatasetFolder
 

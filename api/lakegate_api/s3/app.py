@@ -11,7 +11,8 @@ from starlette.types import Receive, Scope, Send
 from lakegate.access import Authenticator
 from lakegate.errors import ErrorKind, LakegateError, NotFound
 from lakegate.ids import new_id
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.lake import EmbeddedLake
+from lakegate.repository import EmbeddedRepository
 from lakegate_api.s3 import buckets, deletes, listing, multipart, objects, upload_lists, writes
 from lakegate_api.s3.addressing import Bucket, GatewayOptions, address_of, bucket_of
 from lakegate_api.s3.answers import Answer, send_answer

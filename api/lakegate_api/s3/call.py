@@ -10,7 +10,8 @@ from starlette.types import Receive
 
 from lakegate.access import Authenticator, Principal
 from lakegate.ids import CommitId
-from lakegate.repository import EmbeddedLake, EmbeddedRepository
+from lakegate.lake import EmbeddedLake
+from lakegate.repository import EmbeddedRepository
 from lakegate_api.s3.addressing import Bucket, GatewayOptions
 from lakegate_api.s3.failures import S3Refusal
 from lakegate_api.s3.request import S3Request

@@ -15,7 +15,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command("init", help="Make a lake in the folder --home; one that is there stays as it is.")
 def init(context: typer.Context) -> None:
-    from lakegate.repository import DATABASE_FILE, EmbeddedLake
+    from lakegate.lake import DATABASE_FILE, EmbeddedLake
 
     current = session(context)
     home = current.folder()

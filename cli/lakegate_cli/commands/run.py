@@ -121,7 +121,7 @@ def _server(current: Session) -> Generator[tuple[str, tuple[str, str] | None]]:
             f"Running on a lake in a folder needs the package {error.name!r}.",
             hint="Install the extra: pip install 'lakegate[server]', or name a server with --lake.",
         ) from error
-    from lakegate.repository import EmbeddedLake
+    from lakegate.lake import EmbeddedLake
 
     lake = current.open()
     settings = current.server_settings()
