@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +12,7 @@ from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.kinds import FILES, OBJECTS
 from lakegate.ids import CommitId
-from lakegate.model import FileEntry, ImportKind, ImportSource, TableVersion
-from lakegate.ops.import_sources import entries, open_source
+from lakegate.model import Entry, FileEntry, TableVersion
 from lakegate.snapshot import Snapshot
 
 SCHEMA = json.dumps(
@@ -22,9 +22,29 @@ SCHEMA = json.dumps(
 
 
 def folder_snapshot(ctx: RepositoryContext, folder: Path, prefix: str = "t") -> Snapshot:
-    """A view that holds the files of a folder below `prefix`, as an import would; they must not be changed later."""
-    source = open_source(ctx, ImportSource(ImportKind.PREFIX, str(folder), prefix))
-    return Snapshot(ctx, CommitId(""), tree.build(ctx.manifests.nodes, OBJECTS, entries((source,))))
+    """A view that holds the files of a folder below `prefix`, as they are now, as uploads would have brought them."""
+    return Snapshot(ctx, CommitId(""), tree.build(ctx.manifests.nodes, OBJECTS, _uploaded(ctx, folder, prefix)))
+
+
+def _uploaded(ctx: RepositoryContext, folder: Path, prefix: str) -> list[Entry]:
+    found: list[Entry] = []
+    for file in folder.rglob("*"):
+        if file.is_file():
+            data = file.read_bytes()
+            digest = hashlib.sha256(data).hexdigest()
+            address = f"data/{digest[:2]}/{digest[2:34]}"
+            ctx.store.put_if_absent(address, data)
+            found.append(
+                Entry(
+                    path=f"{prefix}/{file.relative_to(folder).as_posix()}",
+                    address=address,
+                    size=len(data),
+                    etag=hashlib.md5(data, usedforsecurity=False).hexdigest(),
+                    mtime=file.stat().st_mtime_ns // 1_000_000,
+                    digest=f"sha256:{digest}",
+                )
+            )
+    return sorted(found, key=lambda entry: entry.path)
 
 
 def live_files(ctx: RepositoryContext, table: TableVersion) -> dict[str, FileEntry]:
