@@ -114,14 +114,20 @@ class _Source:
         self.failure: LakegateError | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        sent = 0
-        for piece in _pieces(self._body):
+        # The last piece goes when it is known to be the last: with it, the server has all bytes that were declared,
+        # and writes them.
+        sent, held = 0, b""
+        for piece in filter(None, _pieces(self._body)):
             sent += len(piece)
             if self._size is not None and sent > self._size:
                 raise self._fail(sent)
-            yield piece
+            if held:
+                yield held
+            held = piece
         if self._size is not None and sent != self._size:
             raise self._fail(sent)
+        if held:
+            yield held
 
     def _fail(self, sent: int) -> LakegateError:
         self.failure = _incomplete(sent, self._size)
