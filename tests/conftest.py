@@ -18,7 +18,7 @@ from lakegate.testing.s3 import S3Lake
 
 # No test is timed: how long an example takes is a matter of what else the machine does.
 # LAKEGATE_TESTS=thorough looks at more examples than a run of all tests has the time for.
-_EXAMPLES = 300 if os.environ.get("LAKEGATE_TESTS") == "thorough" else 30
+_EXAMPLES = 300 if os.environ.get("LAKEGATE_TESTS") == "thorough" else 20
 hypothesis_settings.register_profile("untimed", deadline=None, max_examples=_EXAMPLES)
 hypothesis_settings.load_profile("untimed")
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, OutcomeUnknown, Refused, Unavailable
 from lakegate.metastore.backend import Backend
-from lakegate.metastore.prepared import Prepared
+from lakegate.metastore.prepared import prepare
 from lakegate.metastore.schema import HEAD, alembic_version, lake
 
 BUSY_SECONDS = 10.0
@@ -39,7 +39,6 @@ class Database:
         """Opens the database, and brings an older schema up to date. Raises NotFound(LAKE_NOT_FOUND) where there is
         none and `create` does not ask for one, Refused(SCHEMA_TOO_NEW), InvalidInput(INVALID_CONFIG), Unavailable."""
         self.backend = _backend(url, create, busy_seconds, durable)
-        self._prepared: dict[Select[Any], Prepared] = {}
         try:
             self.lake_id = self._open(create)
         except BaseException:
@@ -52,9 +51,7 @@ class Database:
     def rows(self, query: Select[*tuple[Any, ...]], **values: Any) -> list[Any]:
         """Runs a query and returns its rows. The query object is compiled once: keep it, and name what varies by
         `bindparam`."""
-        prepared = self._prepared.get(query)
-        if prepared is None:
-            prepared = self._prepared[query] = Prepared(query, self.backend.dialect)
+        prepared = prepare(query, self.backend.dialect)
         for attempt in range(_TRIES):
             try:
                 return self.backend.query(prepared, values)

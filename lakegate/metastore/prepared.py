@@ -28,3 +28,14 @@ class Prepared:
     def records(self, rows: Iterable[Any]) -> list[Any]:
         """Makes records with the query's column names of the driver's tuples."""
         return list(map(self._record._make, rows))
+
+
+_prepared: dict[tuple[type[Dialect], Select[Any]], Prepared] = {}
+
+
+def prepare(query: Select[Any], dialect: Dialect) -> Prepared:
+    """Compiles a query, once for all databases of the dialect: queries are constants of their modules."""
+    found = _prepared.get((type(dialect), query))
+    if found is None:
+        found = _prepared[type(dialect), query] = Prepared(query, dialect)
+    return found

@@ -92,7 +92,8 @@ class ObjectsContract:
     @pytest.mark.parametrize("declared", [3, 4, 6, 1 << 20])
     def test_a_body_of_another_length(self, repo: Repository, form: str, declared: int) -> None:
         repo.put("main", "a", b"old")
-        bodies: dict[str, Body] = {"bytes": b"hello", "file": io.BytesIO(b"hello"), "pieces": iter([b"hel", b"", b"lo"])}
+        pieces = iter([b"hel", b"", b"lo"])
+        bodies: dict[str, Body] = {"bytes": b"hello", "file": io.BytesIO(b"hello"), "pieces": pieces}
         with refused(InvalidInput, ErrorKind.INCOMPLETE_BODY):
             repo.put("main", "a", bodies[form], PutRequest(size=declared))
         assert content(repo, "main") == {"a": "old"}

@@ -173,15 +173,22 @@ class _FaultyWriter:
 
 
 def every_fault(
-    run: Callable[[Fault], bool], kind: FaultKind, operations: frozenset[str] = WRITES, limit: int = 10_000
+    run: Callable[[Fault], bool],
+    kind: FaultKind,
+    operations: frozenset[str] = WRITES,
+    limit: int = 10_000,
+    *,
+    first: int = 1,
+    step: int = 1,
 ) -> int:
     """Runs a scenario with the first call failing, then the second, ... until no call fails; returns how many did.
 
     `run` makes its own FaultyStore with the fault it is given, checks its invariants, and returns the store's `fired`.
+    `first` and `step` pick some of the calls.
     """
-    for at in range(1, limit):
+    for failed, at in enumerate(range(first, limit, step)):
         if not run(Fault(at, kind, operations)):
-            return at - 1
+            return failed
     raise AssertionError(f"the scenario still fails at call {limit}")
 
 
