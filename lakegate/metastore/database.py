@@ -166,9 +166,14 @@ class Database:
         return None if row is None else (row.lake_id, row.version_num)
 
     def _upgrade(self, tx: Connection) -> None:
-        from lakegate.metastore.migrate import upgrade
+        from lakegate.metastore.create import create, is_empty
 
         self.backend.lock_schema(tx)
+        if is_empty(tx):
+            create(tx)
+            return
+        from lakegate.metastore.migrate import upgrade
+
         upgrade(tx)
 
 

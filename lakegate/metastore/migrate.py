@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, create_engine, select
 
 from lakegate.ids import new_id
 from lakegate.metastore.schema import lake
@@ -22,3 +22,17 @@ def upgrade(tx: Connection) -> None:
     command.upgrade(config, "head")
     if tx.execute(select(lake.c.lake_id)).first() is None:
         tx.execute(lake.insert().values(lake_id=new_id()))
+
+
+def sqlite_script() -> str:
+    """The statements that make what the migrations make of an empty SQLite database, but for the lake's id."""
+    engine = create_engine("sqlite://")
+    with engine.connect() as tx:
+        upgrade(tx)
+        made = tx.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").scalars()
+        version = tx.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        return ";\n".join([*made, f"INSERT INTO alembic_version VALUES ('{version}')"]) + "\n"
+
+
+if __name__ == "__main__":
+    print(sqlite_script(), end="")

@@ -15,6 +15,8 @@ from sqlalchemy.exc import OperationalError
 from lakegate.errors import ErrorKind, NotFound, OutcomeUnknown, Refused
 from lakegate.ids import BranchName, CommitId, HoldId, RepositoryId, RepositoryName, TagName, UploadId
 from lakegate.metastore import dropped, schema
+from lakegate.metastore.create import SCRIPT
+from lakegate.metastore.migrate import sqlite_script
 from lakegate.metastore.protocol import StagedChange
 from lakegate.metastore.sql import SqlMetaStore
 from lakegate.model import Entry, Hold, RepositoryInfo, Upload
@@ -196,6 +198,10 @@ def put(meta: SqlMetaStore, what: str) -> None:
         stage(meta, 1)
     else:
         meta.create_upload(REPO, Upload(UploadId("u"), MAIN, "a", 1))
+
+
+def test_a_new_database_is_made_as_the_migrations_would_make_it() -> None:
+    assert SCRIPT.read_text(encoding="utf-8") == sqlite_script(), "run `make docs`"
 
 
 def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
