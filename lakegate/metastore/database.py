@@ -102,14 +102,8 @@ class Database:
         raise lost
 
     def insert(self, table: Table) -> Any:
-        """Returns an INSERT into `table` that knows ON CONFLICT; the other dialect is not imported."""
-        if self.backend.dialect.name == "postgresql":
-            from sqlalchemy.dialects import postgresql
-
-            return postgresql.insert(table)
-        from sqlalchemy.dialects import sqlite
-
-        return sqlite.insert(table)
+        """Returns an INSERT into `table` that knows ON CONFLICT."""
+        return insert_into(self.backend.dialect.name, table)
 
     def _try(self, work: Callable[[Connection], T]) -> T:
         with self.backend.writing() as tx:
@@ -175,6 +169,17 @@ class Database:
         from lakegate.metastore.migrate import upgrade
 
         upgrade(tx)
+
+
+def insert_into(dialect: str, table: Table) -> Any:
+    """Returns a dialect's INSERT, which knows ON CONFLICT; the other dialect is not imported."""
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
 
 
 class HasDatabase(Protocol):

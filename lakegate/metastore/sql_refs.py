@@ -288,7 +288,7 @@ def locked_branch(
 ) -> BranchState | None:
     """Reads a branch, held until the transaction ends: exclusively, or shared with other writers of its staging."""
     db.backend.lock_branch(tx, repo, name, exclusive=exclusive)
-    row = tx.execute(select(branches).where(branches.c.repository == repo, branches.c.name == name)).first()
+    row = tx.execute(_BRANCH, {"repo": repo, "name": name}).first()
     return None if row is None else branch_of(row)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from heapq import merge
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, dele
 
 from lakegate.errors import ErrorKind, NotFound
 from lakegate.ids import BranchName, RepositoryId, StagingToken, UploadId, new_id
-from lakegate.metastore.database import Database, writes
+from lakegate.metastore.database import Database, insert_into, writes
 from lakegate.metastore.dropped import drop, sweep
 from lakegate.metastore.protocol import BranchState, Expect, StagedChange, StagedRow
 from lakegate.metastore.ranges import Ranged, starts_with
@@ -167,9 +168,7 @@ class StagingRows:
     def _upsert(self, tx: Connection, token: StagingToken, changes: Sequence[StagedChange]) -> None:
         # The last write to a path wins, as it would one by one.
         rows = {change.path: staged_values(token, change.path, change.entry, new_id()) for change in changes}
-        insert = self.db.insert(staged)
-        replaced = {column.name: insert.excluded[column.name] for column in staged.c if not column.primary_key}
-        tx.execute(insert.on_conflict_do_update(index_elements=["token", "path"], set_=replaced), list(rows.values()))
+        tx.execute(_replacing(self.db.backend.dialect.name), list(rows.values()))
 
     # -- multipart uploads --------------------------------------------------------------------------------------------
 
@@ -269,6 +268,14 @@ def _upload_of(row: Any) -> Upload:
         json.loads(row.metadata),
         json.loads(row.headers),
     )
+
+
+@cache
+def _replacing(dialect: str) -> Any:
+    """Makes the statement that puts staged rows in place of those of the same paths; that costs more than to run it."""
+    insert = insert_into(dialect, staged)
+    replaced = {column.name: insert.excluded[column.name] for column in staged.c if not column.primary_key}
+    return insert.on_conflict_do_update(index_elements=["token", "path"], set_=replaced)
 
 
 def _branch_not_found(branch: str) -> NotFound:
