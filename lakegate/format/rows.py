@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lakegate.format.arrays import make_array
+from lakegate.format.arrays import make_array, numbers
 from lakegate.format.kinds import Layout, Row
 
 if TYPE_CHECKING:
@@ -117,10 +117,8 @@ class Rows:
             step = min(_DECODE_STEP, step * 2)
 
     def sum(self, column: str) -> int:
-        import pyarrow.compute as pc
-
-        total: int | None = pc.call_function("sum", [self.batch.column(self.layout.index(column))]).as_py()
-        return total or 0
+        """The sum of a column of integers without nulls."""
+        return int(numbers(self.batch.column(self.layout.index(column))).sum()) if len(self) else 0
 
     def _buffers(self) -> tuple[memoryview, memoryview]:
         offsets, data = self._offsets, self._data
