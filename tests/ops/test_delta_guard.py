@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -261,6 +262,30 @@ def test_a_published_version_is_not_rewritten_through_a_deletion(client: Client)
     client.repo.delete_many("main", [entry.path for entry in client.view().iterate("t/")])
     client.repo.commit("main", CommitRequest("the table is gone"))
     client.commit(0, *CREATE, add("c"))
+
+
+@pytest.mark.parametrize("cold", [True, False])
+@pytest.mark.parametrize("left", ["1.json", "2.json", "2.checkpoint.x.json"])
+def test_a_table_begins_anew_only_where_nothing_of_the_old_log_is_left(
+    client: Client, left: str, cold: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version, lines in enumerate(([*CREATE, add("a")], [add("b")], [add("c")])):
+        client.commit(version, *lines)
+    client.put(f"t/_delta_log/{2:020d}.checkpoint.x.json", log_body(*CREATE, add("a"), add("b"), add("c")))
+    client.repo.commit("main", CommitRequest("published"))
+    client.commit(3, add("d"))
+    logs = [entry.path for entry in client.view().iterate("t/_delta_log/")]
+    client.repo.delete_many("main", [path for path in logs if not path.endswith(left)])
+    for conditional in (True, False):
+        if cold:
+            monkeypatch.setattr(staged, "_slots", OrderedDict())
+        error = client.refused(0, protocol(), metadata(id="other"), add("x"), conditional=conditional)
+        assert kind_of(error) in (INVALID, TAKEN)
+    client.repo.delete_many("main", logs)
+    client.commit(0, protocol(), metadata(id="other"), add("x"))
+    client.commit(1, add("y"))
+    client.repo.commit("main", CommitRequest("another table"))
+    assert load(client.ctx, client.view(), "t").files == 2
 
 
 def test_a_version_that_was_cleaned_up_is_not_written_anew(client: Client) -> None:

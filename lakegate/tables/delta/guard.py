@@ -12,7 +12,8 @@ every row). What the rules mean for the ways in which commits come:
   does whose first reply was lost: refused. A file that was removed earlier may be added again: a restore does that.
 - A version before its predecessor comes from a tool that copies a table, in any order: it is parsed, and taken. When
   the version that closes the gap comes, all that follow it are checked too; the log is checked whole at the commit.
-- A version that the branch's commit has is never rewritten, though it was deleted on the branch since.
+- A version that the branch's commit has is never rewritten, though it was deleted on the branch since. A table with an
+  id of its own may begin in its place where no log file of the old one is left on the branch: no commit, no checkpoint.
 - Data files are uploaded before the commit that adds them by every Delta client, and in any order by copying tools.
   What tells them apart is `If-None-Match: *`, which Delta clients send and copying tools don't: with it, the files
   must be there, and a version that leaves a gap on a live table was made from a branch that has since gone back.
@@ -32,7 +33,7 @@ from lakegate.snapshot import Snapshot
 from lakegate.tables.deletion_vectors import parse_descriptor, vector_file
 from lakegate.tables.delta.actions import FileAction, LogActions
 from lakegate.tables.delta.faults import Violation, as_error, log_invalid, stale_remove, version_taken
-from lakegate.tables.delta.log import commit_path, is_log_commit, read_commit, table_prefix
+from lakegate.tables.delta.log import commit_path, is_log_commit, log_folder, read_commit, table_prefix
 from lakegate.tables.delta.protocol import check_protocol
 from lakegate.tables.delta.replay import transition
 from lakegate.tables.delta.staged import StagedLog, committed_table, forget, staged_log
@@ -80,7 +81,9 @@ def _check(
         raise version_taken(table, version, "there is one, and a published version is never rewritten")
     actions = read_commit(ctx, table, version, written)
     with staged_log(ctx, state, view, table) as log:
-        rewrites = _rewrites(ctx, state, written, named, log.identity(actions))
+        rewrites = _rewrites(ctx, state, written, named) and not _replaced(
+            ctx, state, view, table, log.identity(actions)
+        )
         if version <= log.version:
             if conditional or log.committed or rewrites:
                 raise version_taken(table, version, f"the newest version is {log.version}")
@@ -110,15 +113,11 @@ def _check(
             _check_following(ctx, log, actions, following)
 
 
-def _rewrites(
-    ctx: RepositoryContext, state: BranchState, written: Entry, named: tuple[str, int], table_id: str | None
-) -> bool:
-    """Tells whether the branch's commit holds, or held, the version of this table with other bytes: a deletion that is
-    staged makes no room for another one, for clients keep what they read. A table with another id is another table."""
+def _rewrites(ctx: RepositoryContext, state: BranchState, written: Entry, named: tuple[str, int]) -> bool:
+    """Tells whether the branch's commit holds, or held, the version with other bytes: a deletion that is staged makes
+    no room for another one, for clients keep what they read."""
     committed = committed_table(ctx, state, named[0])
     if committed is None or committed.version is None or named[1] > committed.version:
-        return False
-    if None not in (committed.table_id, table_id) and committed.table_id != table_id:
         return False
     published = Snapshot.at(ctx, state.commit).get(written.path)
     if published is None or published.size != written.size:
@@ -126,6 +125,21 @@ def _rewrites(
     if published.digest is not None and written.digest is not None:
         return published.digest != written.digest
     return published.etag != written.etag
+
+
+def _replaced(ctx: RepositoryContext, state: BranchState, view: Snapshot, table: str, table_id: str | None) -> bool:
+    """Tells whether another table takes the place of the committed one: it has another id, and no log file of the old
+    one is left. A half deletion leaves the old one's versions published, and the two would be mixed."""
+    committed = committed_table(ctx, state, table)
+    if committed is None or None in (committed.table_id, table_id) or committed.table_id == table_id:
+        return False
+    published, folder = Snapshot.at(ctx, state.commit), log_folder(table)
+    for entry in view.iterate(folder):
+        if entry.path[len(folder) :][:1].isdigit():
+            old = published.get(entry.path)
+            if old is not None and old.same_bytes(entry):
+                return False
+    return True
 
 
 def _check_next(log: StagedLog, actions: LogActions) -> None:
