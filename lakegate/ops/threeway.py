@@ -65,7 +65,8 @@ def plan_three_way(ctx: RepositoryContext, sides: Sides, settlement: Settlement)
     tables = TableMerge(ctx, sides, choices, settlement.replaying, dry_run=settlement.dry_run)
     decisions = list(tables.decide())
     tally.conflicts += [conflict for decision in decisions for conflict in decision.conflicts]
-    whole = (change for decision in decisions for change in decision.changes)
+    # The files of a table inside another stand among the outer one's.
+    whole = merge_sorted(*(decision.changes for decision in decisions), key=_path)
     plain = _plain(ctx, sides, choices, _Covered(tables.placement, decisions), tally)
     steps = _counted(ctx, sides.destination.objects_root, merge_sorted(plain, whole, key=_path), tally, tables)
     root: NodeId | None = None

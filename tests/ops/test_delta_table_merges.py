@@ -91,6 +91,20 @@ def test_a_table_inside_another_is_merged_as_one_of_its_own(repo: EmbeddedReposi
     assert live(repo, "main", "t/sub") == {"a", "sub-s", "sub-d"} - (set() if both else {"sub-d"})
 
 
+@pytest.mark.parametrize("both", [True, False])
+def test_an_inner_table_lies_among_the_files_of_the_outer_one(repo: EmbeddedRepository, both: bool) -> None:
+    nested(repo)
+    repo.create_branch("exp", "main")
+    for branch in ("exp", "main") if both else ("exp",):
+        write(repo, branch, "t", 1, add(f"z-{branch}"))
+        write(repo, branch, "t/sub", 1, add(f"b-{branch}"))
+    repo.put("main", "zz", b"beside")
+    repo.commit("main", CommitRequest("beside"))
+    repo.merge("exp", "main")
+    assert live(repo, "main", "t") == {"a", "z-exp"} | ({"z-main"} if both else set())
+    assert live(repo, "main", "t/sub") == {"a", "b-exp"} | ({"b-main"} if both else set())
+
+
 @pytest.mark.parametrize("mode", list(RollbackMode))
 def test_a_rollback_of_a_table_leaves_the_tables_inside_it(repo: EmbeddedRepository, mode: RollbackMode) -> None:
     old = nested(repo)
