@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 from lakegate.interface import Repository
@@ -35,13 +36,26 @@ def write_conflicts(
     """Writes all rows that the resolutions can't settle; of more than one table, each to a file that has the table in
     its name."""
     found = {conflict.path for conflict in conflicts if conflict.kind is ConflictKind.ROW_CHANGED}
-    for asked in resolutions:
-        table = asked.path.rstrip("/")
-        if table in found:
-            name = output.name if len(found) == 1 else f"{output.stem}-{table.replace('/', '-')}{output.suffix}"
-            path = output.with_name(name)
-            size = write_file(path, repository.row_conflicts_file(*refs, asked, form_of(output)))
-            warn(f"Wrote the rows in conflict of {table} to {path} ({size_of(size)}).")
+    by_table = {asked.path.rstrip("/"): asked for asked in resolutions}
+    asked_for = [table for table in by_table if table in found]
+    for table, name in zip(asked_for, _file_names(output, asked_for), strict=True):
+        path = output.with_name(name)
+        size = write_file(path, repository.row_conflicts_file(*refs, by_table[table], form_of(output)))
+        warn(f"Wrote the rows in conflict of {table} to {path} ({size_of(size)}).")
+
+
+def _file_names(output: Path, tables: Sequence[str]) -> list[str]:
+    """A name for each table, no two alike, not by case either: `a/b` and `a-b` would be, so that one gets a number."""
+    if len(tables) == 1:
+        return [output.name]
+    names: dict[str, str] = {}
+    for table in tables:
+        stem = name = f"{output.stem}-{table.replace('/', '-')}"
+        numbers = count(2)
+        while name.casefold() in names:
+            name = f"{stem}-{next(numbers)}"
+        names[name.casefold()] = name
+    return [name + output.suffix for name in names.values()]
 
 
 def _about(conflict: Conflict) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -115,6 +116,26 @@ def test_a_key_and_a_newest_column_for_each_table(lakegate: Any, tmp_path: Path)
     assert "end with .parquet" in lakegate.errors
     lakegate(*by_key, "--newest", "at", "--newest", "raw/items=seen=at")
     assert lakegate.json("table", "preview", "sales/main/raw/items")["rows"] == [[1, 2, 2]]
+
+
+def test_each_table_has_its_own_file_of_conflicts(lakegate: Any, tmp_path: Path) -> None:
+    tables = ("a/b", "A-b", "a-b-2")
+    for number, branch in enumerate(("main", "exp", "main")):
+        if branch == "exp":
+            lakegate("branch", "create", "sales/exp")
+        for table in tables:
+            body = parquet_bytes({"id": [1], "v": [f"{table} {number}"]})
+            lakegate("put", "-", f"sales/{branch}/{table}/x.parquet", stdin=body)
+        lakegate("commit", f"sales/{branch}", "-m", "rows")
+    takes = [word for table in tables for word in ("--take", f"rows:{table}")]
+    lakegate("merge", "sales/exp", *takes, "--key", "id", "--conflicts", str(tmp_path / "c.jsonl"), status=3)
+    told = dict(re.findall(r"Wrote the rows in conflict of (\S+) to (\S+) \(", lakegate.errors))
+    assert set(told) == set(tables)
+    assert len({path.casefold() for path in told.values()}) == len(tables)
+    for table, path in told.items():
+        assert [json.loads(line)["v"] for line in Path(path).read_text().splitlines()] == [
+            f"{table} {number}" for number in range(3)
+        ]
 
 
 def test_partitions_and_files_in_conflict_are_named(lakegate: Any) -> None:
