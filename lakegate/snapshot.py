@@ -55,10 +55,7 @@ class Snapshot:
     def still_whole(self, branch: str) -> bool:
         """Tells whether no staged row was taken by a commit since this view was made: then all that was read through
         it was true at one time. A view of a commit always is."""
-        if not self.tokens:
-            return True
-        state = self.ctx.meta.get_branch(self.ctx.info.id, BranchName(branch))
-        return state is not None and set(self.tokens) <= set(state.tokens)
+        return staging.still_whole(self.ctx, BranchName(branch), self.tokens)
 
     def iterate(self, prefix: str = "", after: str = "") -> Iterator[Entry]:
         """Yields the entries below a prefix, after a path, in the order of UTF-8 bytes."""

@@ -110,6 +110,15 @@ def _stands(ctx: RepositoryContext, state: BranchState) -> bool:
     return now is not None and (now.commit, now.tokens) == (state.commit, state.tokens)
 
 
+def still_whole(ctx: RepositoryContext, branch: BranchName, tokens: Sequence[StagingToken]) -> bool:
+    """Tells whether what was read of the tokens was true at one time: none was taken by a commit, or thrown away, since
+    the branch named them. Page after page of a token that is gone may come out half."""
+    if not tokens:
+        return True
+    now = ctx.meta.get_branch(ctx.info.id, branch)
+    return now is not None and set(tokens) <= set(now.tokens)
+
+
 def upload_not_found(upload: str) -> NotFound:
     """Makes the error for a multipart upload that is not open."""
     return NotFound(

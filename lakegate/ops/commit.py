@@ -42,36 +42,39 @@ def commit(ctx: RepositoryContext, branch: str, request: CommitRequest) -> Commi
     Whatever fails leaves them readable and to be committed later. Raises Refused(NOTHING_TO_COMMIT,
     TOO_MANY_UPDATES).
     """
-    from lakegate.tables.touched import Touched
-
     message = _checked_message(request.message)
     name = refs.get_branch(ctx, branch).name
     for _ in range(_TRIES):
         state = ctx.meta.seal(ctx.info.id, name)
         if state is None:
             raise refs.branch_not_found(name)
-        root = staging.objects_root(ctx, state.commit)
-        touched = Touched(ctx.manifests.nodes, root)
-        built = tree.apply(ctx.manifests.nodes, OBJECTS, root, staged_steps(ctx, state.commit, state.sealed, touched))
-        if built == root and not request.allow_empty:
-            if not _stands(ctx, state):
-                continue  # a rival took or replaced the tokens: there may be changes under others
-            raise Refused(
-                ErrorKind.NOTHING_TO_COMMIT,
-                f"The branch {name!r} has no uncommitted changes.",
-                hint="Write something first, or ask for an empty commit (--allow-empty).",
-            )
-        made = commit_tree(
-            ctx,
-            state,
-            built,
-            TreeCommit(
-                (state.commit,), message, "commit", request.metadata, request.date, state.sealed, touched=touched
-            ),
-        )
+        try:
+            made = _commit_sealed(ctx, state, message, request)
+        except (Refused, InvalidInput):
+            if staging.still_whole(ctx, name, state.sealed):
+                raise
+            continue  # a rival took or threw away what was read by halves: there may be changes under other tokens
         if made is not None:
             return made
     raise too_many_updates(name)
+
+
+def _commit_sealed(ctx: RepositoryContext, state: BranchState, message: str, request: CommitRequest) -> Commit | None:
+    from lakegate.tables.touched import Touched
+
+    root = staging.objects_root(ctx, state.commit)
+    touched = Touched(ctx.manifests.nodes, root)
+    built = tree.apply(ctx.manifests.nodes, OBJECTS, root, staged_steps(ctx, state.commit, state.sealed, touched))
+    if built == root and not request.allow_empty:
+        raise Refused(
+            ErrorKind.NOTHING_TO_COMMIT,
+            f"The branch {state.name!r} has no uncommitted changes.",
+            hint="Write something first, or ask for an empty commit (--allow-empty).",
+        )
+    made_of = TreeCommit(
+        (state.commit,), message, "commit", request.metadata, request.date, state.sealed, touched=touched
+    )
+    return commit_tree(ctx, state, built, made_of)
 
 
 def commit_tree(ctx: RepositoryContext, expected: BranchState, root: NodeId, made_of: TreeCommit) -> Commit | None:
@@ -116,11 +119,6 @@ def staged_steps(
     for change in staged_changes(ctx, commit, tokens):
         touched.see(change.path, was_there=change.left is not None, stays=change.right is not None)
         yield change.path, change.right
-
-
-def _stands(ctx: RepositoryContext, state: BranchState) -> bool:
-    now = ctx.meta.get_branch(ctx.info.id, state.name)
-    return now is not None and now.commit == state.commit and set(state.sealed) <= set(now.sealed)
 
 
 def _checked_message(message: str) -> str:

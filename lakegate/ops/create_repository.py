@@ -13,7 +13,7 @@ from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.model import Commit, RepositoryInfo
 from lakegate.objectstore.opener import METADATA_FOLDER
 
-_LOOKED_AT = 1000  # objects of a new storage namespace
+_LOOKED_AT = 10_000  # objects of a new storage namespace
 
 
 def create_repository(ctx: RepositoryContext) -> RepositoryInfo:
@@ -46,7 +46,8 @@ def create_repository(ctx: RepositoryContext) -> RepositoryInfo:
 
 def _refuse_nested(ctx: RepositoryContext) -> None:
     """Refuses a storage namespace in, or above, that of any repository, also of another lake: one would hold the
-    other's data. Above it is found among the first objects, where it is all but sure to be: metadata sorts first."""
+    other's data. One below is looked for among the first objects only; who makes a namespace above very many objects
+    has to know what they are."""
     scheme, _, place = ctx.info.storage_namespace.partition("://")
     folders = place.rstrip("/").split("/")
     for depth in range(len(folders) - 1, 0, -1):
@@ -54,8 +55,12 @@ def _refuse_nested(ctx: RepositoryContext) -> None:
         try:
             store, key = ctx.addresses.locate(f"{parent}/{FORMAT_KEY}")
             store.head(key)
-        except (NotFound, Unavailable, InvalidInput):
-            continue  # nothing there, or no place that this lake may look at
+        except (NotFound, InvalidInput):
+            continue
+        except Unavailable as error:
+            if error.kind is not ErrorKind.STORE_DENIED:
+                raise
+            continue  # a parent that these keys may not look at
         raise _nested(ctx.info, f"lies in {parent}, which holds the data of another repository")
     for found in islice(ctx.store.list(), _LOOKED_AT):
         below, is_other, _ = found.key.partition(f"/{METADATA_FOLDER}/")

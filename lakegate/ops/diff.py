@@ -37,8 +37,7 @@ def uncommitted(ctx: RepositoryContext, branch: str, request: ListRequest) -> Pa
         state = refs.get_branch(ctx, branch)
         source = partial(staged_changes, ctx, state.commit, state.tokens, request.prefix)
         page = _page(source, request)
-        now = ctx.meta.get_branch(ctx.info.id, state.name)
-        if now is None or set(state.tokens) <= set(now.tokens):
+        if staging.still_whole(ctx, state.name, state.tokens):
             return page
 
 

@@ -8,28 +8,37 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lakegate import refs, tree
+from lakegate import refs, staging, tree
 from lakegate.context import RepositoryContext
+from lakegate.errors import InvalidInput, Refused
 from lakegate.format.kinds import OBJECTS
 from lakegate.metastore.protocol import BranchState
 from lakegate.model import ListRequest, Page, TableDiff, page_of
-from lakegate.ops.commit import manifest_of, staged_steps
+from lakegate.ops.commit import manifest_of, staged_steps, too_many_updates
 from lakegate.tables.detect import detect
 from lakegate.tables.diff import diff
 from lakegate.tables.touched import Touched
 
+_TRIES = 20
+
 
 def uncommitted_tables(ctx: RepositoryContext, branch: str, request: ListRequest) -> Page[TableDiff]:
     """Lists a page of the tables that a commit of the branch would change; see `Repository.uncommitted_tables`."""
-    while True:
+    for _ in range(_TRIES):
         state = refs.get_branch(ctx, branch)
         with TemporaryDirectory(prefix="lakegate-") as folder:
             manifests = ctx.manifests.scratch(Path(folder))
-            with closing(manifests.nodes):
-                page = _page(replace(ctx, manifests=manifests), state, request)
-        now = ctx.meta.get_branch(ctx.info.id, state.name)
-        if now is None or set(state.tokens) <= set(now.tokens):
+            try:
+                with closing(manifests.nodes):
+                    page = _page(replace(ctx, manifests=manifests), state, request)
+            except (Refused, InvalidInput):
+                # A table of which half the files were read is refused for what is no fault of it.
+                if staging.still_whole(ctx, state.name, state.tokens):
+                    raise
+                continue
+        if staging.still_whole(ctx, state.name, state.tokens):
             return page
+    raise too_many_updates(branch)
 
 
 def _page(ctx: RepositoryContext, state: BranchState, request: ListRequest) -> Page[TableDiff]:

@@ -67,7 +67,7 @@ def any_call_may_fail(
     journal tells the truth. `saved` is for a copy. With `reads` only reads fail, and what failed is not asked again: a
     read leaves nothing. Returns what `look` told before and after. Raises AssertionError.
 
-    With LAKEGATE_TESTS=thorough every call fails in every way; else every other call, so that each fails in one way.
+    With LAKEGATE_TESTS=thorough every call fails in every way; else every other call: each write in one way at least.
     """
     copied(template, saved)
 

@@ -13,6 +13,8 @@ import pytest
 from lakegate.lake import EmbeddedLake
 from lakegate.model import (
     CommitRequest,
+    Entry,
+    ListRequest,
     MergeRequest,
     Resolution,
     RollbackRequest,
@@ -49,11 +51,14 @@ _looked: dict[str, dict[str, Seen]] = {}
 
 
 def look(lake: EmbeddedLake) -> dict[str, Seen]:
-    """The tables of `main` as users see them (names of new files and times differ from run to run). Checks their
-    logs, once for each commit."""
+    """The tables of `main` as users see them (names of new files and times differ from run to run). Checks that all
+    objects are stored, and their logs once for each commit."""
     repo = lake.repository(NAME)
     head = repo.branch("main").commit
     assert repo.uncommitted("main").items == ()
+    for entry in repo.list("main", ListRequest(amount=1000)).items:
+        assert isinstance(entry, Entry)
+        assert repo.ctx.store.head(entry.address).size == entry.size
     if head not in _looked:
         _looked[head] = _tables(repo)
     return _looked[head]
