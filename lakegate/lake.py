@@ -26,12 +26,11 @@ from lakegate.model import (
     page_of,
 )
 from lakegate.objectstore.opener import StoreOpener
+from lakegate.repository import EmbeddedRepository
 from lakegate.version import VERSION
 
 if TYPE_CHECKING:
     from lakegate.manifests import DiskCache, NodeCache
-
-from lakegate.repository import EmbeddedRepository
 
 DATABASE_FILE = "lake.db"
 _CACHE_FOLDER = "cache"
