@@ -109,16 +109,18 @@ class StagingRows:
             state = branch_of(found)
             if found.staged_token is not None:
                 return state, staged_of(_Staged(found))
-            for token in state.sealed:
-                row = self.db.row(_ROW, token=token, path=path)
-                if row is not None:
-                    return state, staged_of(row)
             if not state.sealed:
                 return state, None
-            # Nothing there: or a commit took it between the queries, and the path is to be read from that commit.
+            rows = ((token, self.db.row(_ROW, token=token, path=path)) for token in state.sealed)
+            holder, row = next((found for found in rows if found[1] is not None), (None, None))
+            staged_there = None if row is None else staged_of(row)
+            if holder == state.sealed[0]:
+                return state, staged_there
+            # Not in the newest one: or a commit took it from there between the queries, and the path is to be read
+            # from that commit, though an older row may be about to be deleted still.
             again = self.db.row(_BRANCH_WITH_ROW, repo=repo, name=branch, path=path)
             if again is not None and again.staged_token is None and branch_of(again) == state:
-                return state, None
+                return state, staged_there
 
     def staged_rows(
         self, tokens: Sequence[StagingToken], prefix: str = "", after: str = "", limit: int = 1000

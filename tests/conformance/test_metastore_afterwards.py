@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select
@@ -71,6 +72,32 @@ def test_many_rows_are_deleted_after_the_move_that_took_them(meta: SqlMetaStore,
         assert [row.path for row in meta.staged_rows(moved.tokens)] == ["later000"]
         assert rows(meta) == 1 + left
         meta.unstage(REPO, MAIN, path="later000")
+
+
+def test_a_reader_sees_no_older_row_while_a_move_lets_go_of_both(
+    meta: SqlMetaStore, crash: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage(meta, 12)
+    meta.seal(REPO, MAIN)
+    stage(meta, 1)
+    sealed = meta.seal(REPO, MAIN)
+    assert sealed is not None
+    assert len(sealed.sealed) == 2
+    assert [meta.staged_row(REPO, MAIN, path)[0] for path in ("p000", "p001", "none")] == [sealed] * 3
+    assert meta.staged_row(REPO, MAIN, "p001")[1] is not None
+    crash(True)
+    query, moved = meta.db.row, []
+
+    def row(*args: Any, **values: Any) -> Any:
+        """Lets the move come when the reader has read the branch."""
+        found = query(*args, **values)
+        if not moved:
+            moved.append(meta.move_branch(REPO, sealed, SECOND, drop=sealed.sealed, actor="a", reason="commit"))
+        return found
+
+    monkeypatch.setattr(meta.db, "row", row)
+    assert meta.staged_row(REPO, MAIN, "p000") == (moved[0], None)
+    assert rows(meta) == 12
 
 
 def test_whatever_lets_go_of_many_rows_deletes_them(meta: SqlMetaStore, crash: Callable[[bool], None]) -> None:
