@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lakegate import tree
@@ -10,7 +10,6 @@ from lakegate.context import RepositoryContext
 from lakegate.format.kinds import FILES, OBJECTS
 from lakegate.model import (
     ChangeKind,
-    Conflict,
     FileEntry,
     Manifest,
     TableChange,
@@ -23,7 +22,7 @@ from lakegate.ops.decisions import Change, Decision, Sides
 from lakegate.ops.diff import changes
 from lakegate.ops.placement import Placement
 from lakegate.ops.resolutions import Resolutions
-from lakegate.tables.file_counts import FileCounts, with_counts
+from lakegate.tables.file_counts import FileCounts, file_counts, with_counts
 from lakegate.tables.parquet import SCHEMA_CLASHES
 from lakegate.tables.schema import parse_schema
 from lakegate.tables.unify import unify
@@ -41,7 +40,8 @@ class Dataset:
 class DatasetMerge:
     """Decides one dataset.
 
-    It merges by path, but for partitions in which both sides replaced files, and for files that have no common schema.
+    It merges by path, but for partitions in which both sides replaced files, and for files that have no common schema;
+    and one that a resolution names is taken whole.
     What the merge does to it is known when the merge's steps have gone by: `see` counts them, then `report` tells.
     """
 
@@ -60,34 +60,33 @@ class DatasetMerge:
     def decide(self) -> Iterator[Decision]:
         """Yields what does not merge by path: the whole, or partitions of it."""
         path = self._dataset.path
-        clashes = _new_clashes(self._dataset)
-        if not clashes:
-            yield from self._partitions()
-            return
-        self._whole = self._resolutions.take(path)
-        if self._whole is None:
+        self._whole = self._resolutions.whole(path)
+        clashes = _new_clashes(self._dataset) if self._whole is None else ()
+        if clashes:
+            self._whole = self._resolutions.take(path)
+        if self._whole is not None:
+            yield Decision(path, self._objects() if self._whole is Take.SOURCE else iter(()))
+        elif clashes:
             yield Decision(path, iter(()), conflicts=(schema_conflict(path, clashes),))
         else:
-            yield Decision(path, self._objects() if self._whole is Take.SOURCE else iter(()))
+            yield from self._partitions()
 
     def see(self, path: str, removed: bool) -> None:
         """Counts one step of the merge, at a path of the dataset."""
-        old, new = self._file(self._dataset.destination, path), self._file(self._dataset.source, path)
-        self._counts.note(old, None if removed else new)
+        if self._whole is None:
+            old, new = self._file(self._dataset.destination, path), self._file(self._dataset.source, path)
+            self._counts.note(old, None if removed else new)
 
-    def report(self, conflicts: Iterable[Conflict]) -> TableChange:
-        """Tells what became of the dataset; `conflicts` are those of the merge."""
+    def report(self) -> TableChange:
+        """Tells what became of the dataset, where nothing of it is in conflict."""
         path = self._dataset.path
-        if any(conflict.table == path for conflict in conflicts):
-            return TableChange(path, TableOutcome.CONFLICT)
-        stands = self._counts == FileCounts()
-        kept = self._whole is Take.DESTINATION or any(take is Take.DESTINATION for _, take in self._settled)
         if self._whole is Take.SOURCE:
-            outcome = TableOutcome.TAKEN_SOURCE
-        elif stands:
-            outcome = TableOutcome.KEPT_DESTINATION if kept else TableOutcome.UNCHANGED
-        else:
+            return taken(self._ctx, path, self._dataset.source, self._dataset.destination)
+        kept = self._whole is Take.DESTINATION or any(take is Take.DESTINATION for _, take in self._settled)
+        if self._counts != FileCounts():
             outcome = TableOutcome.MERGED_FILES
+        else:
+            outcome = TableOutcome.KEPT_DESTINATION if kept else TableOutcome.UNCHANGED
         note = ", ".join(f"{folder} from the {take.value}" for folder, take in self._settled)
         return with_counts(TableChange(path, outcome, note=note), self._counts)
 
@@ -112,7 +111,7 @@ class DatasetMerge:
         table = self._dataset.path
         ours = self._replaced(self._sides.source)
         for folder in sorted(ours & self._replaced(self._sides.destination)) if ours else ():
-            take = self._resolutions.take(folder) or self._resolutions.take(table)
+            take = self._resolutions.take(folder)
             if take is None:
                 yield Decision(folder, iter(()), conflicts=(partition_conflict(table, folder),), partition=True)
                 continue
@@ -138,6 +137,15 @@ class DatasetMerge:
         ):
             if change.path.rpartition("/")[0] == folder:
                 yield change.path, change.right
+
+
+def taken(
+    ctx: RepositoryContext, path: str, source: TableVersion | None, destination: TableVersion | None
+) -> TableChange:
+    """Reports a table that becomes what the source has."""
+    before, after = (side.version if side is not None else None for side in (destination, source))
+    outcome = TableOutcome.REMOVED if source is None else TableOutcome.TAKEN_SOURCE
+    return with_counts(TableChange(path, outcome, before, after), file_counts(ctx, destination, source))
 
 
 def _new_clashes(dataset: Dataset) -> tuple[str, ...]:

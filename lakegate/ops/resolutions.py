@@ -28,6 +28,11 @@ class Resolutions:
         found = self._given.get(path)
         return self.named(path) if found is not None and found.take is Take.ROWS else None
 
+    def whole(self, path: str) -> Take | None:
+        """The side that this table is asked to be taken from; None: nobody asked for one."""
+        found = self._given.get(path)
+        return None if found is None or found.take is Take.ROWS else self.take(path)
+
     def take(self, path: str) -> Take | None:
         """How a conflict at this path is settled; None: not at all."""
         found = self.named(path)

@@ -23,7 +23,7 @@ from lakegate.ops.conflicts import (
     object_conflict,
     replay_conflict,
 )
-from lakegate.ops.dataset_merge import Dataset, DatasetMerge
+from lakegate.ops.dataset_merge import Dataset, DatasetMerge, taken
 from lakegate.ops.decisions import Change, Decision, Sides
 from lakegate.ops.forward import Heads, forward_table
 from lakegate.ops.placement import Placement, in_log, is_delta, same_version
@@ -34,7 +34,7 @@ from lakegate.tables.delta.log import is_log_commit
 from lakegate.tables.delta.merge.plan import Three
 from lakegate.tables.delta.merge.side_log import TableAt
 from lakegate.tables.delta.merge.transactions import LAKEGATE
-from lakegate.tables.file_counts import file_counts, with_counts
+from lakegate.tables.file_counts import with_counts
 
 
 class TableMerge:
@@ -81,8 +81,8 @@ class TableMerge:
                 continue
             if is_delta(base, source, destination):
                 decisions.append(self._delta(triple.path, base, source, destination))
-            elif same_version(base, destination):
-                self._reports.append(self._taken(triple.path, source, destination))
+            elif same_version(base, destination) and self._resolutions.whole(triple.path) is None:
+                self._reports.append(taken(self._ctx, triple.path, source, destination))
             else:
                 decisions += self._dataset(triple.path, base, source, destination)
         self._reports += [decision.report for decision in decisions if decision.report is not None]
@@ -97,8 +97,12 @@ class TableMerge:
 
     def reports(self, conflicts: Sequence[Conflict]) -> tuple[TableChange, ...]:
         """Tells what becomes of each table, by path, once all steps have been seen; `conflicts` are all there are."""
-        merged = [dataset.report(conflicts) for dataset in self._datasets.values()]
-        return tuple(sorted([*self._reports, *merged], key=lambda report: report.path))
+        stuck = {conflict.table for conflict in conflicts}
+        merged = [dataset.report() for dataset in self._datasets.values()]
+        return tuple(
+            TableChange(report.path, TableOutcome.CONFLICT, report.from_version) if report.path in stuck else report
+            for report in sorted([*self._reports, *merged], key=lambda report: report.path)
+        )
 
     # -- Delta tables -------------------------------------------------------------------------------------------------
 
@@ -219,7 +223,7 @@ class TableMerge:
         """Takes the source's table: its log where that goes on from the destination's, else its state as a new
         version."""
         if source is None or destination is None or self._goes_on(source, destination):
-            return Decision(path, self._folder(path), self._taken(path, source, destination))
+            return Decision(path, self._folder(path), taken(self._ctx, path, source, destination))
         before = destination.version
         roots = self._sides.destination.objects_root, self._sides.source.objects_root
         heads = Heads(roots[0], destination, roots[1], source, self.placement.table_of)
@@ -231,12 +235,6 @@ class TableMerge:
         note = f"the source's state (its version {source.version}) as the new version {forward.version}"
         report = TableChange(path, TableOutcome.TAKEN_SOURCE, before, forward.version, note=note)
         return Decision(path, forward.changes, with_counts(report, forward.counts))
-
-    def _taken(self, path: str, source: TableVersion | None, destination: TableVersion | None) -> TableChange:
-        """Reports a table that becomes what the source has."""
-        before, after = (side.version if side is not None else None for side in (destination, source))
-        outcome = TableOutcome.REMOVED if source is None else TableOutcome.TAKEN_SOURCE
-        return with_counts(TableChange(path, outcome, before, after), file_counts(self._ctx, destination, source))
 
     def _goes_on(self, source: TableVersion, destination: TableVersion) -> bool:
         """Tells whether the source's log holds the destination's versions as they are, and more."""
@@ -282,7 +280,7 @@ class TableMerge:
     def _dataset(
         self, path: str, base: TableVersion | None, source: TableVersion | None, destination: TableVersion | None
     ) -> Iterator[Decision]:
-        """Decides a Parquet dataset that both sides changed."""
+        """Decides a Parquet dataset that both sides changed, or that is asked to be taken from one."""
         by_rows = self._resolutions.by_rows(path)
         if by_rows is not None:
             yield self._rows(by_rows, base, source, destination)

@@ -10,7 +10,7 @@ import pytest
 
 from lakegate.errors import MergeConflict
 from lakegate.lake import EmbeddedLake
-from lakegate.model import CommitRequest, MergeRequest, Resolution, TableChange, Take
+from lakegate.model import CommitRequest, MergeRequest, Resolution, Strategy, TableChange, Take
 from lakegate.repository import EmbeddedRepository
 from lakegate.testing.table_files import parquet_bytes
 
@@ -128,3 +128,47 @@ def test_rows_merged_by_key_count_bytes(repo: EmbeddedRepository) -> None:
     (diff,) = repo.table_diff("main~1", "main").items
     assert counts(change) == ("merged_rows", 1, 0, 1, 0)
     assert (change.bytes_added, change.bytes_removed) == (diff.bytes_added, diff.bytes_removed)
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_one_that_is_named_is_taken_whole(repo: EmbeddedRepository, both: bool) -> None:
+    put(repo, "exp", {"p=1/a": [1, 10], "p=3/a": [3, 30], "p=4/a": [4]})
+    if both:
+        put(repo, "main", {"p=2/a": [2, 20], "p=3/a": [3, 33]})
+        repo.put("main", "t/p=5/a.parquet", parquet_bytes({"id": [5]}))
+    repo.put("main", "beside", b"beside")
+    repo.commit("main", CommitRequest("beside"))
+    repo.create_branch("other", "main")
+    kept = repo.merge("exp", "other", MergeRequest(resolutions=(Resolution("t/", Take.DESTINATION),)))
+    assert [counts(change) for change in kept.tables] == [("kept_destination", 0, 0, 0, 0)]
+    assert repo.table("other", "t").digest == repo.table("main", "t").digest
+    taken = told(repo, resolutions=(Resolution("t", Take.SOURCE),))
+    assert counts(taken) == ("taken_source", *((4, 4, 6, 6) if both else (3, 2, 5, 2)))
+    assert repo.table("main", "t").digest == repo.table("exp", "t").digest
+
+
+def test_one_that_the_source_removed_is_taken_whole(repo: EmbeddedRepository) -> None:
+    put(repo, "exp", {"p=1/a": None, "p=2/a": None, "p=3/a": None})
+    put(repo, "main", {"p=1/a": [1, 11], "p=4/a": [4]})
+    assert counts(told(repo, resolutions=(Resolution("t", Take.SOURCE),))) == ("removed", 0, 4, 0, 5)
+    assert not repo.tables("main").items
+
+
+def test_a_strategy_settles_only_what_is_in_conflict(repo: EmbeddedRepository) -> None:
+    put(repo, "exp", {"p=1/a": [1, 10], "p=3/a": [3, 30]})
+    put(repo, "main", {"p=2/a": [2, 20], "p=3/a": [3, 33]})
+    change = told(repo, strategy=Strategy.DESTINATION_WINS)
+    assert (*counts(change), change.note) == ("merged_files", 1, 1, 2, 1, "t/p=3 from the destination")
+
+
+def test_a_file_in_conflict_beside_data_that_only_the_source_changed(repo: EmbeddedRepository) -> None:
+    repo.put("exp", "t/_meta", b"1")
+    put(repo, "exp", {"p=4/a": [4]})
+    repo.put("main", "t/_meta", b"2")
+    repo.commit("main", CommitRequest("x"))
+    planned = repo.merge("exp", "main", MergeRequest(dry_run=True))
+    assert [(conflict.path, conflict.table) for conflict in planned.conflicts] == [("t/_meta", "t")]
+    assert [counts(change) for change in planned.tables] == [("conflict", None, None, None, None)]
+    taken = repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.SOURCE),)))
+    assert [counts(change) for change in taken.tables] == [("taken_source", 1, 0, 1, 0)]
+    assert repo.open("main", "t/_meta").read() == b"1"
