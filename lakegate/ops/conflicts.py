@@ -64,10 +64,13 @@ def delta_conflict(
     destination: tuple[TableVersion | None, NodeId],
 ) -> Conflict:
     """Both sides changed one Delta table; tells each side's version and operations as far as its log does."""
+    ids = {version.table_id for version in (base, source[0], destination[0]) if version is not None}
+    other = base is not None and len(ids - {None}) > 1
+    anew = " It was begun anew under another id: what was done to one table fits no other." if other else ""
     return Conflict(
         ConflictKind.DELTA_TABLE_CHANGED,
         path,
-        f"Both sides changed the Delta table {path!r} since their merge base.",
+        f"Both sides changed the Delta table {path!r} since their merge base.{anew}",
         table=path,
         base=Side(base.version if base else None),
         source=_side(ctx, base, *source),

@@ -42,8 +42,9 @@ class TableMerge:
 
     A Delta table that only the source changed is taken from it, its log whole where that log only goes on from the
     destination's. One that both changed is replayed: the source's transactions become new versions after the
-    destination's, where Delta's conflict rules allow it. A published version is never rewritten, and the version number
-    never goes back. A Parquet dataset merges by path, as `DatasetMerge` has it.
+    destination's, where Delta's conflict rules allow it. One that was begun anew, under another id, is another
+    table, and never replayed. A published version is never rewritten, and the version number never goes back. A Parquet
+    dataset merges by path, as `DatasetMerge` has it.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class TableMerge:
         if alone and (source is None or destination is None or self._goes_on(source, destination)):
             return self._source(path, source, destination)
         three = self._three(base, source, destination)
-        if three is not None:
+        if three is not None and three.is_one:
             replayed = replay_table(self._ctx, three, self._replaying, dry_run=self._dry_run)
             if not replayed.plan.clashes:
                 return self._replayed(three, replayed)

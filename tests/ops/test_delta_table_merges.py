@@ -13,6 +13,8 @@ from lakegate.model import (
     ApplyRequest,
     CommitRequest,
     ConflictKind,
+    Isolation,
+    ListRequest,
     MergeRequest,
     Resolution,
     RollbackMode,
@@ -123,6 +125,65 @@ def test_a_rollback_of_a_folder_takes_all_tables_in_it(repo: EmbeddedRepository)
         write(repo, "main", table, 1, add("b"))
     repo.rollback("main", RollbackRequest(old, paths=("t/",)))
     assert live(repo, "main", "t") == live(repo, "main", "t/sub") == {"a"}
+
+
+# -- tables that were begun anew --------------------------------------------------------------------------------------
+
+
+def begun_anew(repo: EmbeddedRepository) -> str:
+    """`exp` deletes the table of `main` and begins another one in its folder; returns that commit."""
+    write(repo, "main", "t", 0, protocol(), metadata(), add("a"))
+    repo.create_branch("exp", "main")
+    repo.delete_many("exp", [entry.path for entry in repo.list("exp", ListRequest("t/")).items])
+    stage(repo, "exp", "t", 0, protocol(), metadata(id="another"), add("x"))
+    return write(repo, "exp", "t", 1, add("y"))
+
+
+@pytest.mark.parametrize("isolation", list(Isolation))
+def test_two_tables_in_one_folder_are_never_mixed(repo: EmbeddedRepository, isolation: Isolation) -> None:
+    commit = begun_anew(repo)
+    head = write(repo, "main", "t", 1, remove("a", dataChange=False), add("a1", dataChange=False))
+    undone = write(repo, "exp", "t", 2, add("z"))
+    applied = ApplyRequest(commit)
+    for attempt in (
+        lambda: repo.merge("exp", "main", MergeRequest(isolation=isolation)),
+        lambda: repo.cherry_pick("main", applied),
+        lambda: repo.revert("exp", applied),
+        lambda: repo.cherry_pick("main", ApplyRequest(undone)),
+        lambda: repo.merge("main", "exp", MergeRequest(isolation=isolation)),
+    ):
+        with pytest.raises(MergeConflict) as raised:
+            attempt()
+        (conflict,) = raised.value.conflicts
+        assert (conflict.kind, conflict.table) == (ConflictKind.DELTA_TABLE_CHANGED, "t")
+        assert "begun anew" in conflict.message
+    assert repo.branch("main").commit == head
+    assert live(repo, "main", "t") == {"a1"}
+    assert live(repo, "exp", "t") == {"x", "y", "z"}
+
+
+@pytest.mark.parametrize("take", [Take.SOURCE, Take.DESTINATION])
+def test_a_table_that_was_begun_anew_is_taken_from_one_side(repo: EmbeddedRepository, take: Take) -> None:
+    begun_anew(repo)
+    write(repo, "main", "t", 1, add("b"))
+    repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", take),)))
+    table = repo.table("main", "t")
+    taken = take is Take.SOURCE
+    assert live(repo, "main", "t") == ({"x", "y"} if taken else {"a", "b"})
+    assert table.version == (2 if taken else 1)
+    write(repo, "exp", "t", 2, add("z"))
+    if taken:
+        repo.merge("exp", "main")
+        assert live(repo, "main", "t") == {"x", "y", "z"}
+    else:
+        with pytest.raises(MergeConflict, match="1 conflict"):
+            repo.merge("exp", "main")
+
+
+def test_a_table_that_only_the_source_began_anew_is_taken(repo: EmbeddedRepository) -> None:
+    begun_anew(repo)
+    (report,) = repo.merge("exp", "main").tables
+    assert (str(report.outcome), live(repo, "main", "t")) == ("taken_source", {"x", "y"})
 
 
 # -- vacuums ----------------------------------------------------------------------------------------------------------

@@ -51,6 +51,11 @@ class Three:
     source: TableAt
     destination: TableAt
 
+    @property
+    def is_one(self) -> bool:
+        """Tells whether it is one table on all sides: one that was deleted and begun anew has another id."""
+        return len({side.version.table_id for side in (self.base, self.source, self.destination)}) == 1
+
 
 @dataclass(frozen=True, slots=True)
 class Replay:
