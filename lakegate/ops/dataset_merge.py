@@ -23,6 +23,7 @@ from lakegate.ops.diff import changes
 from lakegate.ops.placement import Placement
 from lakegate.ops.resolutions import Resolutions
 from lakegate.tables.file_counts import FileCounts, file_counts, with_counts
+from lakegate.tables.folders import DatasetFolder
 from lakegate.tables.parquet import SCHEMA_CLASHES
 from lakegate.tables.schema import parse_schema
 from lakegate.tables.unify import unify
@@ -82,6 +83,10 @@ class DatasetMerge:
         path = self._dataset.path
         if self._whole is Take.SOURCE:
             return taken(self._ctx, path, self._dataset.source, self._dataset.destination)
+        if self._whole is None:
+            gone = self.no_table()
+            if gone is not None:
+                return gone
         kept = self._whole is Take.DESTINATION or any(take is Take.DESTINATION for _, take in self._settled)
         if self._counts != FileCounts():
             outcome = TableOutcome.MERGED_FILES
@@ -89,6 +94,25 @@ class DatasetMerge:
             outcome = TableOutcome.KEPT_DESTINATION if kept else TableOutcome.UNCHANGED
         note = ", ".join(f"{folder} from the {take.value}" for folder, take in self._settled)
         return with_counts(TableChange(path, outcome, note=note), self._counts)
+
+    def no_table(self) -> TableChange | None:
+        """Tells of a folder that is no dataset on one side, and, merged by path, is none in the result; else None."""
+        path, destination = self._dataset.path, self._dataset.destination
+        if self._dataset.source is not None and destination is not None:
+            return None
+        if destination is None:
+            side, take, outcome = self._sides.destination, Take.DESTINATION, TableOutcome.UNCHANGED
+        else:
+            side, take, outcome = self._sides.source, Take.SOURCE, TableOutcome.REMOVED
+        folder = DatasetFolder(path, False, lambda file: self._placement.table_of(file) != path)
+        # The other side, a dataset, holds no such file: one that this side did not touch goes.
+        for change in changes(self._ctx, self._sides.base.objects_root, side.objects_root, prefix=path + "/"):
+            if change.right is None or not folder.holds(change.path) or folder.is_parquet(change.path):
+                continue
+            if change.left is None or self._resolutions.take(change.path) is take:
+                note = f"no table: {change.path!r} is no Parquet file"
+                return with_counts(TableChange(path, outcome, note=note), file_counts(self._ctx, destination, None))
+        return None
 
     def _file(self, side: TableVersion | None, path: str) -> FileEntry | None:
         if side is None:
@@ -125,7 +149,7 @@ class DatasetMerge:
             for change in changes(
                 self._ctx, self._sides.base.objects_root, side.objects_root, prefix=self._dataset.path + "/"
             )
-            if change.kind is not ChangeKind.ADDED
+            if change.kind is not ChangeKind.ADDED and self._placement.table_of(change.path) == self._dataset.path
         }
 
     def _partition(self, folder: str) -> Iterator[Change]:

@@ -83,7 +83,8 @@ class TableMerge:
             if is_delta(base, source, destination):
                 decisions.append(self._delta(triple.path, base, source, destination))
             elif same_version(base, destination) and self._resolutions.whole(triple.path) is None:
-                self._reports.append(taken(self._ctx, triple.path, source, destination))
+                alone = self._dataset_merge(triple.path, source, destination)
+                self._reports.append(alone.no_table() or taken(self._ctx, triple.path, source, destination))
             else:
                 decisions += self._dataset(triple.path, base, source, destination)
         self._reports += [decision.report for decision in decisions if decision.report is not None]
@@ -286,6 +287,9 @@ class TableMerge:
         if by_rows is not None:
             yield self._rows(by_rows, base, source, destination)
             return
-        dataset = Dataset(path, source, destination)
-        self._datasets[path] = DatasetMerge(self._ctx, self._sides, dataset, self._resolutions, self.placement)
+        self._datasets[path] = self._dataset_merge(path, source, destination)
         yield from self._datasets[path].decide()
+
+    def _dataset_merge(self, path: str, source: TableVersion | None, destination: TableVersion | None) -> DatasetMerge:
+        dataset = Dataset(path, source, destination)
+        return DatasetMerge(self._ctx, self._sides, dataset, self._resolutions, self.placement)

@@ -172,3 +172,54 @@ def test_a_file_in_conflict_beside_data_that_only_the_source_changed(repo: Embed
     taken = repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.SOURCE),)))
     assert [counts(change) for change in taken.tables] == [("taken_source", 1, 0, 1, 0)]
     assert repo.open("main", "t/_meta").read() == b"1"
+
+
+def test_a_file_of_the_destination_that_makes_it_no_dataset(repo: EmbeddedRepository) -> None:
+    put(repo, "exp", {"p=4/a": [4]})
+    repo.put("main", "t/p=1/notes.csv", b"text")
+    repo.commit("main", CommitRequest("x"))
+    change = told(repo)
+    assert counts(change) == ("unchanged", 0, 0, 0, 0)
+    assert change.note == "no table: 't/p=1/notes.csv' is no Parquet file"
+    assert not repo.tables("main").items
+
+
+def test_a_file_of_the_source_that_makes_it_no_dataset(repo: EmbeddedRepository) -> None:
+    repo.put("exp", "t/notes.csv", b"text")
+    repo.commit("exp", CommitRequest("x"))
+    put(repo, "main", {"p=4/a": [4]})
+    change = told(repo)
+    assert counts(change) == ("removed", 0, 4, 0, 4)
+    assert "'t/notes.csv' is no Parquet file" in change.note
+    assert not repo.tables("main").items
+
+
+@pytest.mark.parametrize("take", [Take.SOURCE, Take.DESTINATION])
+def test_a_new_one_where_the_destination_has_other_files(repo: EmbeddedRepository, take: Take) -> None:
+    repo.put("main", "new/notes.csv", b"text")
+    repo.commit("main", CommitRequest("x"))
+    repo.create_branch("fix", "main")
+    repo.delete("fix", "new/notes.csv")
+    repo.put("fix", "new/a.parquet", parquet_bytes({"id": [1]}))
+    repo.commit("fix", CommitRequest("x"))
+    repo.put("main", "new/notes.csv", b"other text")
+    repo.commit("main", CommitRequest("x"))
+    made = repo.merge("fix", "main", MergeRequest(resolutions=(Resolution("new/notes.csv", take),)))
+    expected = ("taken_source", 1, 0, 1, 0) if take is Take.SOURCE else ("unchanged", 0, 0, 0, 0)
+    assert [counts(change) for change in made.tables] == [expected]
+    assert [table.path for table in repo.tables("main").items] == ["new", "t"][take is Take.DESTINATION :]
+
+
+def test_partitions_of_a_dataset_inside_are_none_of_the_outer_one(repo: EmbeddedRepository) -> None:
+    repo.put("main", "t/sub/a.parquet", parquet_bytes({"id": [1]}))
+    repo.commit("main", CommitRequest("x"))
+    repo.create_branch("fix", "main")
+    for branch, number in (("fix", 2), ("main", 3)):
+        repo.put(branch, "t/sub/a.parquet", parquet_bytes({"id": [number]}))
+        put(repo, branch, {f"p={number}/a": [number, 10]})
+    planned = repo.merge("fix", "main", MergeRequest(dry_run=True))
+    assert [(conflict.path, conflict.table) for conflict in planned.conflicts] == [("t/sub", "t/sub")]
+    assert [(change.path, change.outcome) for change in planned.tables] == [
+        ("t", "merged_files"),
+        ("t/sub", "conflict"),
+    ]
