@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lakegate.client.wire.rows import partition_diff_to_json, profile_to_json, row_diff_to_json
-from lakegate.errors import ErrorKind, InvalidInput, NotOffered
+from lakegate.errors import ErrorKind, InvalidInput, NotOffered, Refused
 from lakegate.interface import Repository
 from lakegate.model import (
     MAX_PAGE,
@@ -131,8 +131,19 @@ def show_asked(repository: Repository, left: str, right: str, asked: Asked, as_j
 
 
 def write_file(path: Path, pieces: Iterable[bytes]) -> int:
-    """Writes a file that appears whole, or not at all; returns its size."""
+    """Writes a file that appears whole, or not at all; returns its size. Raises Refused where it can't be written."""
     part = path.with_name(f".{path.name}.part")
+    try:
+        return _written(part, path, pieces)
+    except OSError as error:
+        raise Refused(
+            ErrorKind.INVALID_ARGUMENT,
+            f"{path} can't be written: {error.strerror or error}.",
+            hint="Name a file in a folder that is there and can be written.",
+        ) from error
+
+
+def _written(part: Path, path: Path, pieces: Iterable[bytes]) -> int:
     try:
         with part.open("wb") as file:
             for piece in pieces:

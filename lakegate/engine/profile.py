@@ -27,6 +27,8 @@ _NUMBERS = frozenset({"long", "integer", "short", "byte", "uint8", "uint16", "ui
 _NO_ORDER = frozenset({"binary", "variant", "void"})
 _LEFT, _RIGHT = 1, 2
 
+_COUNTED_EXACTLY = 1_000_000  # rows: that many hashes of all columns fit the engine's memory
+
 
 def profile(sides: Sides, path: str) -> TableProfile:
     """Reads both sides. Raises as `lakegate.engine.row_diff.compare`; there is a table on one side at least."""
@@ -80,7 +82,7 @@ def _load(engine: Engine, sides: Sides, frame: Frame) -> None:
         for i, column in enumerate(frame.columns)
     )
     engine.run(
-        f"CREATE TEMP TABLE profiles AS SELECT {', '.join(_aggregates(frame))} FROM ("
+        f"CREATE TEMP TABLE profiles AS SELECT {', '.join(_aggregates(frame, _distinct_count(sides)))} FROM ("
         f"SELECT {_LEFT} AS side, {names} FROM l UNION ALL SELECT {_RIGHT} AS side, {names} FROM r "
         f"UNION ALL SELECT {_LEFT | _RIGHT} AS side, {names} FROM b)"
     )
@@ -99,7 +101,14 @@ def _shared(sides: Sides) -> Iterator[FileEntry]:
         yield file
 
 
-def _aggregates(frame: Frame) -> Iterator[str]:
+def _distinct_count(sides: Sides) -> str:
+    """The engine's function that counts different values: exactly, where the tables are known to be small."""
+    rows = [side.table.rows for side in (sides.left, sides.right) if side is not None]
+    small = all(count is not None and count <= _COUNTED_EXACTLY for count in rows)
+    return "count(DISTINCT hash({}))" if small else "approx_count_distinct(hash({}))"
+
+
+def _aggregates(frame: Frame, distinct: str) -> Iterator[str]:
     for side in (_LEFT, _RIGHT):
         here = f"side & {side} > 0"
         yield f"count(*) FILTER ({here}) AS rows{side}"
@@ -109,7 +118,7 @@ def _aggregates(frame: Frame) -> Iterator[str]:
             valued = f"{here} AND NOT isnan({name})" if is_float else here
             of = f"{name}_{side}"
             yield f"count(*) FILTER ({here} AND {name} IS NULL) AS nulls_{of}"
-            yield f"approx_count_distinct(hash({name})) FILTER ({here} AND {name} IS NOT NULL) AS distinct_{of}"
+            yield f"{distinct.format(name)} FILTER ({here} AND {name} IS NOT NULL) AS distinct_{of}"
             yield f"{f'count(*) FILTER ({here} AND isnan({name}))' if is_float else '0'} AS nans_{of}"
             if _is_ordered(column.type):
                 yield f"min({name}) FILTER ({valued}) AS min_{of}"

@@ -84,7 +84,7 @@ class ColumnStatistics:
 
     nulls     how many values are null
     nans      how many are not a number; they count in nothing else but `distinct`
-    distinct  about how many different values, within some percent (a HyperLogLog sketch)
+    distinct  how many different values; within some percent (a HyperLogLog sketch) above 1,000,000 rows
     min, max  of a column of numbers, texts or moments
     mean      of a column of numbers
     """

@@ -10,7 +10,7 @@ from typing import Any
 
 from lakegate import refs, tree
 from lakegate.context import RepositoryContext
-from lakegate.errors import ErrorKind, InvalidInput, Refused
+from lakegate.errors import ErrorKind, InvalidInput, PreconditionFailed, Refused
 from lakegate.format.kinds import OBJECTS
 from lakegate.ids import NodeId
 from lakegate.metastore.protocol import BranchState
@@ -18,6 +18,7 @@ from lakegate.model import Commit, Entry, ImportKind, ImportRequest, Progress
 from lakegate.ops.clean import require_clean, sealed_clean
 from lakegate.ops.commit import TreeCommit, commit_tree, too_many_updates
 from lakegate.ops.import_sources import OpenSource, entries, open_source
+from lakegate.tables.delta.log import is_log_commit
 
 SOURCE_METADATA = "lakegate.import.source"
 _TRIES = 10
@@ -120,10 +121,29 @@ def _changes(
     ctx: RepositoryContext, root: NodeId, opened: tuple[OpenSource, ...], replace_: bool, counter: _Counter
 ) -> Iterator[Change]:
     """Yields the import's changes by path, counted."""
-    found: Iterator[Change] = ((entry.path, entry) for entry in counter.count(entries(opened)))
+    listed = counter.count(entries(opened))
     if not replace_:
-        return found
+        return ((entry.path, entry) for entry in listed if _may_come(ctx, root, entry))
+    found: Iterator[Change] = ((entry.path, entry) for entry in listed)
     return _with_removals(found, _standing(ctx, root, opened), counter)
+
+
+def _may_come(ctx: RepositoryContext, root: NodeId, entry: Entry) -> bool:
+    """True; raises PreconditionFailed(DELTA_VERSION_TAKEN) for another version in the place of a published one: the
+    rows that came with that would be gone."""
+    named = is_log_commit(entry.path)
+    if named is not None:
+        held = tree.get(ctx.manifests.nodes, OBJECTS, root, entry.path)
+        if held is not None and not held.same_content(entry):
+            raise PreconditionFailed(
+                ErrorKind.DELTA_VERSION_TAKEN,
+                f"The Delta table {named[0]!r} has a version {named[1]} already, and the source's is another: its own "
+                "history goes on where the source's does too.",
+                hint="Import to another path and merge the rows, or use --replace, which makes the path hold what the "
+                "source holds, and nothing else.",
+                details={"table": named[0], "version": named[1]},
+            )
+    return True
 
 
 def _standing(ctx: RepositoryContext, root: NodeId, opened: tuple[OpenSource, ...]) -> Iterator[Change]:

@@ -12,7 +12,16 @@ class Resolutions:
     """Answers how a conflict is settled, and remembers which resolutions were of use."""
 
     def __init__(self, given: Iterable[Resolution] = (), strategy: Strategy | None = None) -> None:
-        self._given = {resolution.path.rstrip("/"): resolution for resolution in given}
+        self._given: dict[str, Resolution] = {}
+        for resolution in given:
+            path = resolution.path.rstrip("/")
+            if self._given.setdefault(path, resolution) != resolution:
+                raise InvalidInput(
+                    ErrorKind.INVALID_ARGUMENT,
+                    f"There are two resolutions for {path!r}, and they say different things.",
+                    hint="Name each table and path once.",
+                    details={"path": path},
+                )
         self._strategy = strategy
         self._used: set[str] = set()
 

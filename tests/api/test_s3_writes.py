@@ -181,6 +181,7 @@ def test_expect_continue_is_answered(s3: S3Lake) -> None:
         "main/a%0Ab",
         "main/a//b",
         "main//a",
+        "/main/a",
         "main/" + "a" * 1025,
         "main/%FF%FE",
         "main/%ED%A0%80",

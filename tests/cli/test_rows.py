@@ -51,6 +51,8 @@ def test_rows_columns_and_partitions_that_differ(lakegate: Any, tmp_path: Path) 
     lakegate("diff", "sales/main~1", "main", "--key", "id", "-o", str(tmp_path / "rows.parquet"))
     changes = pq.read_table(tmp_path / "rows.parquet")["_change"].to_pylist()
     assert changes == ["updated_from", "updated_to", "removed", "added"]
+    lakegate("diff", "sales/main~1", "main", "--output", str(tmp_path / "none/rows.csv"), status=1)
+    assert "can't be written" in lakegate.errors
     lakegate("diff", "sales/main~1", "main", "--output", str(tmp_path / "rows.xlsx"), status=1)
     assert "end with .parquet" in lakegate.errors
     lakegate("diff", "sales/main~1", "main", "--rows", "--key", "p", status=1)

@@ -128,6 +128,24 @@ def test_work_is_for_the_tables_that_changed(
     assert found["delta/d3"].version == 1
 
 
+def test_a_gap_in_a_published_log_refuses_the_commit(repo: EmbeddedRepository, tmp_path: Path) -> None:
+    for start in (0, 3, 6):
+        write(tmp_path / "t", start)
+    put_folder(repo, "main", tmp_path / "t", "t")
+    committed(repo)
+    repo.delete("main", "t/_delta_log/00000000000000000001.json")
+    with pytest.raises(Refused) as refused:
+        repo.commit("main", CommitRequest("gap"))
+    assert refused.value.kind is ErrorKind.DELTA_LOG_INVALID
+    assert "1 of the versions up to 2 is missing" in refused.value.message
+    repo.reset("main")
+    DeltaTable(tmp_path / "t").create_checkpoint()
+    put_folder(repo, "main", tmp_path / "t", "t")
+    for version in (0, 1):  # what a checkpoint stands for may go
+        repo.delete("main", f"t/_delta_log/{version:020}.json")
+    assert committed(repo)["t"].version == 2
+
+
 def test_a_missing_live_file_refuses_the_commit(repo: EmbeddedRepository, tmp_path: Path) -> None:
     write(tmp_path / "t", 0)
     paths = put_folder(repo, "main", tmp_path / "t", "t")

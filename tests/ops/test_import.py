@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, Refused
+from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, PreconditionFailed, Refused
 from lakegate.format.documents import node_key
 from lakegate.ids import NodeId
 from lakegate.lake import EmbeddedLake
@@ -33,6 +36,7 @@ from lakegate.ops.content_types import content_type_of
 from lakegate.ops.import_ import import_
 from lakegate.repository import EmbeddedRepository
 from lakegate.testing.s3_server import s3_server
+from lakegate.testing.table_files import put_folder
 
 
 @pytest.fixture
@@ -136,6 +140,26 @@ def test_it_lies_over_what_is_there(repo: EmbeddedRepository, data: Path) -> Non
     import_(repo.ctx, "main", request(prefix(data)))
     assert read(repo, "a.json") == b"a.json"
     assert read(repo, "other") == b"stays"
+
+
+def test_a_published_version_of_a_table_is_replaced_by_no_other_ones(repo: EmbeddedRepository, tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    write_deltalake(theirs, pa.table({"id": [1]}))
+    import_(repo.ctx, "main", request(prefix(theirs, "t")))
+    shutil.copytree(theirs, ours)
+    write_deltalake(ours, pa.table({"id": [99]}), mode="append")
+    put_folder(repo, "main", ours, "t")
+    repo.commit("main", CommitRequest("our version 1"))
+    write_deltalake(theirs, pa.table({"id": [500]}), mode="append")
+    for dry_run in (True, False):
+        with pytest.raises(PreconditionFailed) as taken:
+            import_(repo.ctx, "main", request(prefix(theirs, "t"), dry_run=dry_run))
+        assert taken.value.kind is ErrorKind.DELTA_VERSION_TAKEN
+        assert taken.value.details["version"] in (0, 1)  # of version 0 no one knows that the copy is the same
+    assert sorted(repo.read_table("main", "t").to_table()["id"].to_pylist()) == [1, 99]
+    outcome = import_(repo.ctx, "main", request(prefix(theirs, "t"), replace=True))
+    assert outcome.removed == 1
+    assert sorted(repo.read_table("main", "t").to_table()["id"].to_pylist()) == [1, 500]
 
 
 def test_replace_mirrors_the_source(repo: EmbeddedRepository, data: Path) -> None:

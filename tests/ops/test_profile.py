@@ -70,6 +70,15 @@ def test_there_are_never_more_values_than_rows(repo: EmbeddedRepository) -> None
     assert (column.right.distinct or 0) in range(1800, 1999)
 
 
+def test_values_of_a_small_table_are_counted_exactly(repo: EmbeddedRepository) -> None:
+    left = put(repo, "t/a.parquet", pa.table({"id": list(range(1000))}))
+    right = put(repo, "t/b.parquet", pa.table({"id": list(range(950, 1050))}))
+    (column,) = repo.table_profile(left, right, "t").columns
+    assert column.left is not None
+    assert column.right is not None
+    assert (column.left.distinct, column.right.distinct) == (1000, 1050)
+
+
 def test_a_table_that_one_side_lacks(repo: EmbeddedRepository) -> None:
     empty = repo.commit_of("main").id
     full = put(repo, "t/a.parquet", pa.table({"id": pa.array([], pa.int64())}))

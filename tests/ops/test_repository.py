@@ -321,6 +321,9 @@ def test_a_conflict_moves_nothing_and_can_be_settled(repo: EmbeddedRepository) -
     assert content(repo, "mine") == {"a": "3", "b": "3", "c": "2"}
     assert content(repo, "yours") == {"a": "2", "c": "2"}
     assert repo.commit_of("yours").parents == (head,)
+    twice = (Resolution("a", Take.SOURCE), Resolution("a/", Take.DESTINATION))
+    with pytest.raises(InvalidInput):
+        repo.merge("exp", "main", MergeRequest(resolutions=twice))
     resolutions = (Resolution("a", Take.SOURCE), Resolution("b", Take.DESTINATION))
     repo.merge("exp", "main", MergeRequest(resolutions=resolutions))
     assert content(repo, "main") == {"a": "2", "b": "3", "c": "2"}

@@ -44,10 +44,13 @@ class Bucket:
     ref: str | None
 
     def split(self, key: str) -> tuple[str, str]:
-        """Splits a key into ref and path. The path is "" for a key that names nothing but a ref."""
+        """Splits a key into ref and path. The path is "" for a key that names nothing but a ref. Raises S3Refusal for a
+        key that begins with a slash: its ref would be no one's, which elsewhere means the default branch."""
         if self.ref is not None:
             return self.ref, key
         ref, _, path = key.partition("/")
+        if key and not ref:
+            raise S3Refusal("InvalidArgument", f"The key {key!r} names no ref.", "Begin keys with a ref: main/a/b.")
         return ref, path
 
     def join(self, ref: str, path: str) -> str:

@@ -40,7 +40,9 @@ def import_(
         show_json(job_to_json(job))
     else:
         count = many(int(job.result["objects"]), "object")
-        say(f"{'Would import' if dry_run else 'Imported'} {count} into {branch}/{path}.")
+        removed = int(job.result["removed"])
+        beside = f" and {'remove' if dry_run else 'removed'} {removed} that the source lacks" if removed else ""
+        say(f"{'Would import' if dry_run else 'Imported'} {count} into {branch}/{path}{beside}.")
 
 
 @app.command("export", help="Write a ref's objects as plain files that any client reads without lakegate.")

@@ -59,6 +59,7 @@ def load(
         if base is not None and base_view is not None:
             commits = commits_after(snapshot, table_path, base, base_view)
             if commits is not None:
+                _refuse_gaps(snapshot, table_path, base_view)
                 return advance(ctx, table_path, base, commits)
         return replay(ctx, snapshot, table_path, segment_of(table_path, list_log(snapshot, table_path)))
     except Violation as violation:
@@ -153,6 +154,15 @@ def _log_unchanged(snapshot: Snapshot, table: str, version: int, base_view: Snap
         if before is None or not before.same_content(row.entry):
             return False
     return True
+
+
+def _refuse_gaps(snapshot: Snapshot, table: str, base_view: Snapshot) -> None:
+    """Where log commits are gone, clients must still find their way to the newest version by what is left. Raises
+    Refused(DELTA_LOG_INVALID)."""
+    nodes, folder = snapshot.ctx.manifests.nodes, log_folder(table)
+    changes = tree.diff(nodes, OBJECTS, base_view.root, snapshot.root, folder)
+    if any(change.right is None and is_log_commit(change.path) is not None for change in changes):
+        segment_of(table, list_log(snapshot, table))
 
 
 def _is_commit_up_to(path: str, version: int) -> bool:
