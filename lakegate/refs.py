@@ -84,9 +84,11 @@ def delete_branch(ctx: RepositoryContext, name: str) -> None:
             hint="Delete the repository instead, if that is meant.",
         )
     heal(ctx)
-    if ctx.meta.delete_branch(ctx.info.id, BranchName(name), ctx.actor) is None:
+    gone = ctx.meta.delete_branch(ctx.info.id, BranchName(name), ctx.actor)
+    if gone is None:
         raise branch_not_found(name)
     journal(ctx, "branch", name)
+    _sweep(ctx, gone.tokens)
 
 
 def create_tag(ctx: RepositoryContext, name: str, ref: str) -> Tag:
@@ -131,6 +133,8 @@ def move(
     state = ctx.meta.move_branch(ctx.info.id, expected, commit, drop=drop, clean=clean, actor=ctx.actor, reason=reason)
     if state is not None:
         journal(ctx, "branch", state.name)
+        if drop:
+            _sweep(ctx, drop)
     return state
 
 
@@ -166,6 +170,13 @@ def branch_not_found(name: str) -> LakegateError:
         f"There is no branch {name!r}.",
         hint="`lakegate branch list` lists them.",
     )
+
+
+def _sweep(ctx: RepositoryContext, tokens: Sequence[StagingToken]) -> None:
+    """Deletes rows that a move let go of, after its record is in the journal: however long that takes, and if it fails
+    or is broken off, the move is whole."""
+    with suppress(Unavailable, OutcomeUnknown):
+        ctx.meta.sweep(tokens)
 
 
 def _write_missing(ctx: RepositoryContext, name: str | None, until: int) -> None:

@@ -7,7 +7,7 @@ DATABASE_LOCKED), and those named at each method.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -155,8 +155,9 @@ class MetaStore(Protocol):
 
     def list_branches(self, repo: RepositoryId, prefix: str, after: str, limit: int) -> list[BranchState]: ...
 
-    def delete_branch(self, repo: RepositoryId, name: BranchName, actor: str) -> int | None:
-        """Removes the branch and its staged rows. Returns the sequence of the move; None where there is none."""
+    def delete_branch(self, repo: RepositoryId, name: BranchName, actor: str) -> BranchState | None:
+        """Removes the branch and lets go of its staged rows, which the caller then sweeps. Returns it as it was, with
+        the sequence of its deletion; None where there is none."""
         ...
 
     def move_branch(
@@ -171,13 +172,19 @@ class MetaStore(Protocol):
         reason: str,
     ) -> BranchState | None:
         """Points the branch at `commit`, where its commit still is `expected.commit`, and every token of `drop` is
-        still one of its sealed tokens; removes those tokens with their rows; writes the ref log: in one transaction.
+        still one of its sealed tokens; lets go of those tokens with their rows, which the caller then sweeps; writes
+        the ref log: in one transaction.
 
         With `clean` the race is also lost where any staged row would stay (checked under the exclusive lock): a merge
         must not slide a new commit under uncommitted writes that were decided on the old one.
 
         Returns the new state, None where the race was lost. Other staged rows (newer tokens) stay.
         """
+        ...
+
+    def sweep(self, tokens: Collection[StagingToken]) -> None:
+        """Deletes what rows are left under tokens that were let go of, some at a time: all of these, and a few that
+        others left. Nobody sees these rows, and where the database fails, a later sweep goes on."""
         ...
 
     def seal(self, repo: RepositoryId, name: BranchName) -> BranchState | None:

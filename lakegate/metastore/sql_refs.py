@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -117,20 +117,16 @@ class RefRows:
         rows = _BRANCHES.listed(self.db, prefix, after, limit, repo=repo)
         return [branch_of(row) for row in rows]
 
-    def delete_branch(self, repo: RepositoryId, name: BranchName, actor: str) -> int | None:
-        gone = self._delete_branch(repo, name, actor)
-        if gone is not None:
-            sweep(self.db)
-        return gone
-
     @writes
-    def _delete_branch(self, tx: Connection, repo: RepositoryId, name: BranchName, actor: str) -> int | None:
+    def delete_branch(self, tx: Connection, repo: RepositoryId, name: BranchName, actor: str) -> BranchState | None:
         state = locked_branch(self.db, tx, repo, name, exclusive=True)
         if state is None:
             return None
         drop_tokens(tx, state.tokens)
         tx.execute(delete(branches).where(branches.c.repository == repo, branches.c.name == name))
-        return _log_move(tx, repo, RefMove("branch", name, None, state.sequence + 1, now(), actor, "deleted"))
+        gone = replace(state, sequence=state.sequence + 1)
+        _log_move(tx, repo, RefMove("branch", name, None, gone.sequence, now(), actor, "deleted"))
+        return gone
 
     def move_branch(
         self,
@@ -167,27 +163,29 @@ class RefRows:
             sequence = _logged(tx, repo, move)
             return None if sequence is None else state or replace(expected, commit=commit, sequence=sequence)
 
-        moved = self.db.write_surely(make, find)
-        if moved is not None and drop:
-            sweep(self.db)
-        return moved
+        return self.db.write_surely(make, find)
+
+    def sweep(self, tokens: Collection[StagingToken]) -> None:
+        sweep(self.db, tokens)
 
     def seal(self, repo: RepositoryId, name: BranchName) -> BranchState | None:
         state, folded = self._seal(repo, name)
         if folded:
-            sweep(self.db)
+            sweep(self.db, folded)
         return state
 
     @writes
-    def _seal(self, tx: Connection, repo: RepositoryId, name: BranchName) -> tuple[BranchState | None, bool]:
+    def _seal(
+        self, tx: Connection, repo: RepositoryId, name: BranchName
+    ) -> tuple[BranchState | None, tuple[StagingToken, ...]]:
         state = locked_branch(self.db, tx, repo, name, exclusive=True)
         if state is None:
-            return None, False
+            return None, ()
         filled = _filled(tx, state.tokens)
         if state.staging not in filled and filled == state.sealed:
-            return state, False
+            return state, ()
         fresh = StagingToken(new_id()) if state.staging in filled else state.staging
-        folded = len(filled) > _MOST_SEALED
+        folded = filled if len(filled) > _MOST_SEALED else ()
         if folded:
             filled = (_fold(tx, filled),)
         tx.execute(
@@ -318,7 +316,7 @@ def _last_sequence(tx: Connection, repo: RepositoryId, kind: str, name: str) -> 
     return int(tx.execute(newest).scalar() or 0)
 
 
-def _log_move(tx: Connection, repo: RepositoryId, move: RefMove) -> int:
+def _log_move(tx: Connection, repo: RepositoryId, move: RefMove) -> None:
     tx.execute(
         ref_moves.insert().values(
             repository=repo,
@@ -332,7 +330,6 @@ def _log_move(tx: Connection, repo: RepositoryId, move: RefMove) -> int:
             journaled=False,
         )
     )
-    return move.sequence
 
 
 def _logged(tx: Connection, repo: RepositoryId, move: RefMove) -> int | None:

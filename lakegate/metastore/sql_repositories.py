@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select
 
 from lakegate.errors import AlreadyExists, ErrorKind, NotFound, Refused
-from lakegate.ids import CommitId, RepositoryId, RepositoryName
+from lakegate.ids import CommitId, RepositoryId, RepositoryName, StagingToken
 from lakegate.metastore.database import Database, writes
 from lakegate.metastore.dropped import drop, sweep
 from lakegate.metastore.protocol import BranchState
@@ -66,11 +66,10 @@ class RepositoryRows:
         return [repository_of(row) for row in rows]
 
     def delete_repository(self, name: RepositoryName, *, force: bool) -> None:
-        self._delete_repository(name, force)
-        sweep(self.db)
+        sweep(self.db, self._delete_repository(name, force))
 
     @writes
-    def _delete_repository(self, tx: Connection, name: RepositoryName, force: bool) -> None:
+    def _delete_repository(self, tx: Connection, name: RepositoryName, force: bool) -> list[StagingToken]:
         row = tx.execute(select(repositories.c.id).where(repositories.c.name == name)).first()
         if row is None:
             raise _repository_not_found(name)
@@ -88,9 +87,10 @@ class RepositoryRows:
                 f"The repository {name!r} is not empty: it has {found}.",
                 hint="Delete it with --force (force=true), if that is meant; the bytes stay in its storage namespace.",
             )
-        for state in states:
-            drop(tx, state.tokens)
+        tokens = [token for state in states for token in state.tokens]
+        drop(tx, tokens)
         tx.execute(delete(repositories).where(repositories.c.id == repo))
+        return tokens
 
 
 def _content(tx: Connection, repo: RepositoryId, states: Iterable[BranchState]) -> str | None:

@@ -139,15 +139,15 @@ class StagingRows:
     def unstage(
         self, repo: RepositoryId, branch: BranchName, *, path: str | None = None, prefix: str | None = None
     ) -> int:
-        count = self._unstage(repo, branch, path, prefix)
+        count, tokens = self._unstage(repo, branch, path, prefix)
         if count:
-            sweep(self.db)
+            sweep(self.db, tokens)
         return count
 
     @writes
     def _unstage(
         self, tx: Connection, repo: RepositoryId, branch: BranchName, path: str | None, prefix: str | None
-    ) -> int:
+    ) -> tuple[int, tuple[StagingToken, ...]]:
         state = locked_branch(self.db, tx, repo, branch, exclusive=True)
         if state is None:
             raise _branch_not_found(branch)
@@ -165,7 +165,7 @@ class StagingRows:
             sealed = [token for token in (kept[old] for old in state.sealed) if token is not None]
             here = (branches.c.repository == repo, branches.c.name == branch)
             tx.execute(update(branches).where(*here).values(staging=staging, sealed=sealed_text(sealed)))
-        return count
+        return count, state.tokens
 
     def _upsert(self, tx: Connection, token: StagingToken, changes: Sequence[StagedChange]) -> None:
         # The last write to a path wins, as it would one by one.

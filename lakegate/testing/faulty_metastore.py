@@ -13,7 +13,7 @@ DATABASE_WRITES = frozenset(
     for name in (
         *("create_repository", "delete_repository", "create_branch", "delete_branch", "move_branch", "seal"),
         *("stage", "unstage", "create_tag", "delete_tag", "add_commit", "create_upload", "put_part", "delete_upload"),
-        *("mark_journaled", "renumber_moves"),
+        *("sweep", "mark_journaled", "renumber_moves"),
         *("add_hold", "delete_hold", "create_job", "update_job", "cancel_job"),
     )
 )

@@ -130,7 +130,7 @@ def test_the_journal_goes_on_where_a_deleted_branch_ended(meta: MetaStore) -> No
     gone = meta.delete_branch(REPO, name, "a")
     again = meta.create_branch(REPO, name, FIRST, "a")
     assert gone is not None
-    assert first.sequence < gone < again.sequence
+    assert first.sequence < gone.sequence < again.sequence
     assert meta.delete_branch(REPO, BranchName("none"), "a") is None
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,16 @@ def rows(meta: SqlMetaStore) -> int:
 def crash(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """Small batches; and whether a crash keeps rows from being deleted after a transaction."""
     monkeypatch.setattr(dropped, "_BATCH", 10)
-    return lambda yes: monkeypatch.setattr(dropped, "_BATCHES", 0 if yes else 500)
+
+    def crash(yes: bool) -> None:
+        monkeypatch.setattr(dropped, "_BATCHES", 0 if yes else 500)
+        monkeypatch.setattr(dropped, "_BATCHES_OF_OTHERS", 0 if yes else 2)
+
+    return crash
 
 
 def test_many_rows_are_deleted_after_the_move_that_took_them(meta: SqlMetaStore, crash: Callable[[bool], None]) -> None:
-    for count, is_crash, left in ((10, True, 0), (11, True, 11), (95, False, 0), (35, True, 35), (10, False, 0)):
+    for count, is_crash, left in ((10, True, 0), (11, True, 11), (95, False, 0), (35, True, 35), (10, False, 15)):
         stage(meta, count)
         sealed = meta.seal(REPO, MAIN)
         assert sealed is not None
@@ -69,6 +75,7 @@ def test_many_rows_are_deleted_after_the_move_that_took_them(meta: SqlMetaStore,
         crash(is_crash)
         moved = meta.move_branch(REPO, sealed, FIRST, drop=sealed.sealed, actor="a", reason="commit")
         assert moved is not None
+        meta.sweep(sealed.sealed)
         assert [row.path for row in meta.staged_rows(moved.tokens)] == ["later000"]
         assert rows(meta) == 1 + left
         meta.unstage(REPO, MAIN, path="later000")
@@ -102,23 +109,31 @@ def test_a_reader_sees_no_older_row_while_a_move_lets_go_of_both(
 
 def test_whatever_lets_go_of_many_rows_deletes_them(meta: SqlMetaStore, crash: Callable[[bool], None]) -> None:
     branch = BranchName("exp")
+
+    def delete_branch() -> None:
+        gone = meta.delete_branch(REPO, branch, "a")
+        assert gone is not None
+        meta.sweep(gone.tokens)
+
     let_go: tuple[tuple[Callable[[], object], int], ...] = (
         (lambda: meta.unstage(REPO, MAIN), 0),
-        (lambda: meta.delete_branch(REPO, branch, "a"), 30),
+        (delete_branch, 30),
         (lambda: [(stage(meta, 30), meta.seal(REPO, MAIN)) for _ in range(9)], 30),
         (lambda: (meta.delete_repository(NAME, force=True), create(meta)), 0),
     )
-    for act, left in let_go:
+    for (act, left), is_crash in product(let_go, (True, False)):
         stage(meta, 30)
         if meta.get_branch(REPO, branch) is None:
             meta.create_branch(REPO, branch, FIRST, "a")
             meta.stage(REPO, branch, [StagedChange(f"{n}", None) for n in range(30)])
-        crash(True)
+        crash(is_crash)
         act()
-        assert len(meta.db.rows(select(schema.dropped))) >= 1
+        assert bool(meta.db.rows(select(schema.dropped))) is is_crash
         crash(False)
         stage(meta, 1, "later")
         assert meta.unstage(REPO, MAIN) == left + 1
+        for _ in range(20):  # a few batches each
+            meta.sweep(())
         assert meta.db.rows(select(schema.dropped)) == []
     assert rows(meta) == 0
 

@@ -25,6 +25,7 @@ from lakegate.errors import (
 )
 from lakegate.format.documents import FORMAT_KEY, REFS, RefRecord, decode_ref_record
 from lakegate.lake import EmbeddedLake
+from lakegate.metastore import sql_refs
 from lakegate.model import (
     ApplyRequest,
     ChangeKind,
@@ -615,6 +616,20 @@ def test_the_journal_tells_every_move(repo: EmbeddedRepository, tmp_path: Path) 
 def newest_record(repo: EmbeddedRepository, branch: str) -> RefRecord:
     key = max(stored.key for stored in repo.ctx.store.list(f"{REFS}branches/{branch}/"))
     return decode_ref_record(key, repo.ctx.store.get(key))
+
+
+def test_a_commit_is_journaled_before_its_rows_are_swept(
+    repo: EmbeddedRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sql_refs, "sweep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        commit(repo, "main", a="1")
+    head = repo.branch("main").commit
+    assert repo.log("main").items[0].id == head
+    assert newest_record(repo, "main").commit == head
 
 
 def test_moves_after_a_restored_database_come_last_in_the_journal(tmp_path: Path) -> None:
