@@ -10,13 +10,14 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, NotOffered, Refused, Unavailable
+from lakegate.export_order import Stage, is_log, log_folder_of, stage_of
 from lakegate.ids import CommitId, JobId, new_id
 from lakegate.model import Entry, ExportRequest, Job, JobState, ListRequest, Progress
 from lakegate.objectstore.keys import TEMPORARY_PREFIX
@@ -34,9 +35,9 @@ _AHEAD = 16
 def export(repository: Repository, request: ExportRequest, progress: Progress | None = None) -> Job:
     """Writes the objects of a ref's commit below a folder, and returns the ended job.
 
-    Of a Delta table the data files come before its log, so that a reader sees a version whole or not at all. Each file
-    appears whole. What is equal already is left as it is. Raises what an embedded lake's export raises, and NotOffered
-    for a destination that is no folder of this machine.
+    Of a Delta table the data files come before its log, and that in the order of `lakegate.export_order`, so that a
+    reader sees a version whole or not at all. Each file appears whole. What is equal already is left as it is. Raises
+    what an embedded lake's export raises, and NotOffered for a destination that is no folder of this machine.
     """
     started = time.time_ns() // 1_000_000
     folder = _folder(request.destination)
@@ -92,7 +93,10 @@ class _Download:
                     f"{entry.path!r} can't be a file: the folder {file} is there.",
                     hint="Export to an empty folder.",
                 )
-            equal += file.is_file() and self._is_there(entry, file)
+            if file.is_file() and not self._request.overwrite:
+                if not self._is_there(entry, file):
+                    raise self._foreign()
+                equal += 1
         if not count and self._prefix:
             raise NotFound(
                 ErrorKind.OBJECT_NOT_FOUND,
@@ -104,16 +108,20 @@ class _Download:
     def _refuse_others(self, equal: int) -> None:
         present = 0
         for root, _, files in os.walk(self._folder):
-            present += sum(not name.startswith(TEMPORARY_PREFIX) for name in files)  # else of an export cut off
+            others = [name for name in files if not name.startswith(TEMPORARY_PREFIX)]  # which an export cut off left
+            present += len(others)
             if Path(root).name == _LOG_FOLDER:
-                for name in files:
+                for name in others:
                     self._refuse_stale_log(Path(root) / name)
         if present > equal and not self._request.overwrite:
-            raise Refused(
-                ErrorKind.DESTINATION_NOT_EMPTY,
-                f"{self._folder} holds other files.",
-                hint="Name an empty folder, or ask to overwrite (--overwrite).",
-            )
+            raise self._foreign()
+
+    def _foreign(self) -> Refused:
+        return Refused(
+            ErrorKind.DESTINATION_NOT_EMPTY,
+            f"{self._folder} holds other files.",
+            hint="Name an empty folder, or ask to overwrite (--overwrite).",
+        )
 
     def _refuse_stale_log(self, file: Path) -> None:
         relative = file.relative_to(self._folder).as_posix()
@@ -129,20 +137,35 @@ class _Download:
 
     def run(self, progress: Progress | None) -> None:
         """Downloads what is not there yet: data first, then the logs of Delta tables."""
-        for logs in (False, True):
-            with ThreadPoolExecutor(_WORKERS, thread_name_prefix="lakegate-export") as pool:
-                waiting: deque[tuple[Entry, Future[bool]]] = deque()
-                try:
-                    for entry in self._entries():
-                        if (f"/{_LOG_FOLDER}/" in f"/{entry.path}") == logs:
-                            waiting.append((entry, pool.submit(self._take, entry)))
-                            if len(waiting) > (0 if logs else _AHEAD):  # a log's files in their order
-                                self._settle(waiting, progress)
-                    while waiting:
+        logs: dict[str, None] = {}
+        self._all(self._data(logs), progress)
+        for folder in logs:
+            for stage in Stage:
+                entries = (entry for entry in self._below(folder) if stage_of(entry.path) is stage)
+                self._all(entries, progress, ahead=_AHEAD if stage is Stage.BEFORE else 0)
+
+    def _data(self, logs: dict[str, None]) -> Iterator[Entry]:
+        """Yields what is not of a Delta log, and remembers the folders of logs."""
+        for entry in self._entries():
+            if is_log(entry.path) and not self._single:
+                logs[max(log_folder_of(entry.path), self._prefix, key=len)] = None  # of both the inner one
+            else:
+                yield entry
+
+    def _all(self, entries: Iterable[Entry], progress: Progress | None, ahead: int = _AHEAD) -> None:
+        """Downloads objects; so many are begun before the one before them is done."""
+        with ThreadPoolExecutor(_WORKERS, thread_name_prefix="lakegate-export") as pool:
+            waiting: deque[tuple[Entry, Future[bool]]] = deque()
+            try:
+                for entry in entries:
+                    waiting.append((entry, pool.submit(self._take, entry)))
+                    if len(waiting) > ahead:
                         self._settle(waiting, progress)
-                finally:
-                    for _, future in waiting:
-                        future.cancel()
+                while waiting:
+                    self._settle(waiting, progress)
+            finally:
+                for _, future in waiting:
+                    future.cancel()
 
     def _settle(self, waiting: deque[tuple[Entry, Future[bool]]], progress: Progress | None) -> None:
         entry, future = waiting.popleft()
@@ -161,7 +184,7 @@ class _Download:
         if entry.path.endswith("/"):
             if not self._request.dry_run:
                 file.mkdir(parents=True, exist_ok=True)
-        elif file.is_file() and self._is_there(entry, file):
+        elif self._is_done(entry, file):
             return False
         elif not self._request.dry_run:
             self._write(entry, file)
@@ -179,6 +202,12 @@ class _Download:
             part.replace(file)
         finally:
             part.unlink(missing_ok=True)
+
+    def _is_done(self, entry: Entry, file: Path) -> bool:
+        if not file.is_file() or file.stat().st_size != entry.size:
+            return False
+        # Without `overwrite` the inspection has compared the content of all that stands there already.
+        return not self._request.overwrite or self._is_there(entry, file)
 
     def _is_there(self, entry: Entry, file: Path) -> bool:
         """Tells whether a file holds an object's bytes: by the digest, or the ETag where that is an MD5, else by
@@ -205,12 +234,12 @@ class _Download:
         return bool(self._repository.list(self.commit, ListRequest(prefix, amount=1)).items)
 
     def _entries(self) -> Iterator[Entry]:
-        if self._single:
-            yield self._repository.stat(self.commit, self._prefix)
-            return
+        return iter((self._repository.stat(self.commit, self._prefix),)) if self._single else self._below(self._prefix)
+
+    def _below(self, prefix: str) -> Iterator[Entry]:
         after = ""
         while True:
-            page = self._repository.list(self.commit, ListRequest(self._prefix, after, _PAGE))
+            page = self._repository.list(self.commit, ListRequest(prefix, after, _PAGE))
             yield from (item for item in page.items if isinstance(item, Entry))
             if not page.has_more:
                 return

@@ -11,12 +11,13 @@ from typing import Any
 from lakegate import refs
 from lakegate.context import RepositoryContext
 from lakegate.errors import Corrupt, ErrorKind, InvalidInput, NotFound
+from lakegate.export_order import Stage, is_log, log_folder_of, stage_of
 from lakegate.ids import CommitId
 from lakegate.model import Entry, ExportRequest, Progress
 from lakegate.objectstore import urls
 from lakegate.objectstore.protocol import ObjectSource, ReplacingStore
 from lakegate.objectstore.streaming import pieces
-from lakegate.ops.export_plan import Plan, inspect, is_log, is_log_commit, log_folder_of, same_content
+from lakegate.ops.export_plan import Plan, inspect, same_content
 from lakegate.ops.import_sources import refuse_namespaces
 from lakegate.snapshot import Snapshot
 
@@ -102,13 +103,11 @@ class _Export:
         logs: dict[str, None] = {}
         self._all(self._data(snapshot, logs))
         for folder in logs:
-            self._all(e for e in snapshot.iterate(folder) if not is_log_commit(e.path) and not _is_hint(e.path))
-            for entry in snapshot.iterate(folder):
-                if is_log_commit(entry.path):
-                    self.count(entry, self._one(entry))
-            for entry in snapshot.iterate(folder):
-                if _is_hint(entry.path):
-                    self.count(entry, self._one(entry))
+            self._all(entry for entry in snapshot.iterate(folder) if stage_of(entry.path) is Stage.BEFORE)
+            for stage in (Stage.COMMITS, Stage.HINT):
+                for entry in snapshot.iterate(folder):
+                    if stage_of(entry.path) is stage:
+                        self.count(entry, self._one(entry))
 
     def count(self, entry: Entry, written: bool) -> None:
         if written:
@@ -136,7 +135,7 @@ class _Export:
         """Yields what is not of a Delta log, and remembers the folders of logs."""
         for entry in self._plan.entries(snapshot):
             if is_log(entry.path) and not self._plan.single:
-                logs[log_folder_of(entry.path)] = None
+                logs[max(log_folder_of(entry.path), self._plan.prefix, key=len)] = None  # of both the inner one
             else:
                 yield entry
 
@@ -189,10 +188,6 @@ def _copy(source: ObjectSource, key: str, entry: Entry, write: Callable[[bytes],
     for piece in pieces(source, key, actual):
         write(piece)
     return actual
-
-
-def _is_hint(path: str) -> bool:
-    return is_log(path) and path.endswith("/_last_checkpoint")
 
 
 def _damaged(entry: Entry, size: int) -> Corrupt:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,7 +16,6 @@ from lakegate.objectstore.protocol import ReplacingStore, StoredObject
 from lakegate.objectstore.streaming import pieces
 from lakegate.snapshot import Snapshot
 
-_LOG_COMMIT = re.compile(r"(?:.*/)?_delta_log/\d{20}\.json", re.DOTALL)
 _MAX_NAME_BYTES = 255  # of one file name on nearly all local file systems
 
 
@@ -46,21 +44,6 @@ class Plan:
     def key_of(self, path: str) -> str:
         """The key at the destination."""
         return path[len(self.base) + 1 :] if self.base else path
-
-
-def is_log(path: str) -> bool:
-    """Tells whether a path lies in a Delta table's log."""
-    return "/_delta_log/" in path or path.startswith("_delta_log/")
-
-
-def log_folder_of(path: str) -> str:
-    """Returns the log's folder, with a trailing '/', that a path of a log lies in."""
-    return path[: ("/" + path).rindex("/_delta_log/")] + "_delta_log/"
-
-
-def is_log_commit(path: str) -> bool:
-    """Tells whether a path is that of a Delta commit, `_delta_log/<20 digits>.json`."""
-    return _LOG_COMMIT.fullmatch(path) is not None
 
 
 def inspect(ctx: RepositoryContext, snapshot: Snapshot, plan: Plan) -> int:

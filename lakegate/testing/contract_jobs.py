@@ -13,6 +13,7 @@ from lakegate.interface import Repository
 from lakegate.model import CommitRequest, ExportRequest, ImportKind, ImportRequest, ImportSource, Job, JobState
 from lakegate.objectstore.keys import TEMPORARY_PREFIX
 from lakegate.testing.contract_work import commit, content, refused
+from lakegate.testing.delta import add, log_body, metadata, protocol
 
 _WAIT_SECONDS = 30.0
 _MANY = 8000
@@ -173,22 +174,47 @@ class JobsContract:
     def test_an_export_that_was_cut_off_goes_on(self, repo: Repository, folder: Path, tmp_path: Path) -> None:
         """Without `overwrite`: what is there with the right bytes is done, also of objects without a digest."""
         repo.import_("main", prefix_import(folder))
-        commit(repo, "main", {"a": "1", "c": "2", **{f"many/{n:02}": str(n) for n in range(40)}})
+        log = {"t/_delta_log/x": "of a log"}
+        commit(repo, "main", {"a": "1", "c": "2", **{f"many/{n:02}": str(n) for n in range(40)}, **log})
         whole, cut = tmp_path / "whole", tmp_path / "cut"
         repo.export(ExportRequest("main", str(whole)))
         for name in ("a", "in/a.txt", "many/07"):
             (cut / name).parent.mkdir(parents=True, exist_ok=True)
             (cut / name).write_bytes((whole / name).read_bytes())
-        (cut / f"{TEMPORARY_PREFIX}1").write_text("half of")
+        halves = [cut / f"{TEMPORARY_PREFIX}1", cut / f"t/_delta_log/{TEMPORARY_PREFIX}1"]
+        for half in halves:
+            half.parent.mkdir(parents=True, exist_ok=True)
+            half.write_text("half of")
         seen: list[int] = []
         job = repo.export(ExportRequest("main", str(cut)), lambda done, total: seen.append(done))
-        assert (job.result["objects"], job.result["skipped"]) == (42, 3)
+        assert (job.result["objects"], job.result["skipped"]) == (43, 3)
         assert seen == sorted(seen)
-        (cut / f"{TEMPORARY_PREFIX}1").unlink()
+        for half in halves:
+            half.unlink()
         assert self._files(cut) == self._files(whole)
         (cut / "in/a.txt").write_text("BYTES OF A.TXT")
         with refused(Refused, ErrorKind.DESTINATION_NOT_EMPTY):
             repo.export(ExportRequest("main", str(cut)))
+
+    def test_of_a_log_the_commits_come_after_what_they_need(self, repo: Repository, tmp_path: Path) -> None:
+        log = "t/_delta_log"
+        first, sidecar = f"{log}/{0:020}.json", f"{log}/_sidecars/x.parquet"
+        files = {
+            first: log_body(protocol(), metadata(), add("a")).decode(),
+            sidecar: "of a checkpoint",
+            "t/a": "1" * 10,
+        }
+        commit(repo, "main", files)
+        seen: list[set[str]] = []
+        out = tmp_path / "out"
+        repo.export(ExportRequest("main", str(out)), lambda done, total: seen.append(set(self._files(out))))
+        for state in seen:
+            assert "t/a" in state or sidecar not in state
+            assert sidecar in state or first not in state
+        assert self._files(out) == files
+        part = tmp_path / "part"
+        repo.export(ExportRequest("main", str(part), f"{log}/_sidecars/"))
+        assert self._files(part) == {"x.parquet": "of a checkpoint"}
 
     def test_other_files_are_kept(self, repo: Repository, tmp_path: Path) -> None:
         commit(repo, "main", {"a": "1"})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pyarrow as pa
@@ -13,6 +15,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from lakegate import tree
+from lakegate.client import exports
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, Refused, Unavailable
 from lakegate.format.kinds import FILES, TABLES
 from lakegate.lake import EmbeddedLake
@@ -87,6 +90,24 @@ def test_all_objects(repo: EmbeddedRepository, target: Path) -> None:
     assert (outcome.objects, outcome.skipped, outcome.bytes) == (5, 0, sum(map(len, OBJECTS.values())))
     assert outcome.commit == repo.branch("main").commit
     assert (target / "z").stat().st_mtime_ns // 1_000_000 == repo.stat("main", "z").mtime
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_download_reads_what_is_there_once(
+    repo: EmbeddedRepository, target: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+) -> None:
+    exports.export(repo, ExportRequest("main", str(target)))
+    read: list[str] = []
+    digest = hashlib.file_digest
+
+    def counted(file: Any, algorithm: str) -> Any:
+        read.append(file.name)
+        return digest(file, algorithm)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    job = exports.export(repo, ExportRequest("main", str(target), overwrite=overwrite))
+    assert job.result["skipped"] == len(OBJECTS)
+    assert sorted(read) == sorted(str(target / name) for name in OBJECTS)
 
 
 def test_a_commit_a_tag_and_an_older_version(repo: EmbeddedRepository, tmp_path: Path) -> None:
