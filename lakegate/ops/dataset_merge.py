@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
-from lakegate.format.kinds import FILES, OBJECTS
+from lakegate.format.kinds import FILES, OBJECTS, TABLES
 from lakegate.model import (
     ChangeKind,
     FileEntry,
@@ -62,7 +62,7 @@ class DatasetMerge:
         """Yields what does not merge by path: the whole, or partitions of it."""
         path = self._dataset.path
         self._whole = self._resolutions.whole(path)
-        clashes = _new_clashes(self._dataset) if self._whole is None else ()
+        clashes = self._new_clashes() if self._whole is None else ()
         if clashes:
             self._whole = self._resolutions.take(path)
         if self._whole is not None:
@@ -113,6 +113,18 @@ class DatasetMerge:
                 note = f"no table: {change.path!r} is no Parquet file"
                 return with_counts(TableChange(path, outcome, note=note), file_counts(self._ctx, destination, None))
         return None
+
+    def _new_clashes(self) -> tuple[str, ...]:
+        """The columns whose types don't go together, by what the merge would bring to the destination."""
+        source, destination = self._dataset.source, self._dataset.destination
+        if source is None or destination is None or SCHEMA_CLASHES in destination.properties:
+            return ()
+        if SCHEMA_CLASHES in source.properties:
+            nodes = self._ctx.manifests.nodes
+            base = tree.get(nodes, TABLES, self._sides.base.tables_root, self._dataset.path)
+            had_them = base is not None and SCHEMA_CLASHES in base.properties
+            return () if had_them else (source.properties[SCHEMA_CLASHES],)
+        return unify((parse_schema(source.schema), parse_schema(destination.schema)))[1]
 
     def _file(self, side: TableVersion | None, path: str) -> FileEntry | None:
         if side is None:
@@ -170,13 +182,3 @@ def taken(
     before, after = (side.version if side is not None else None for side in (destination, source))
     outcome = TableOutcome.REMOVED if source is None else TableOutcome.TAKEN_SOURCE
     return with_counts(TableChange(path, outcome, before, after), file_counts(ctx, destination, source))
-
-
-def _new_clashes(dataset: Dataset) -> tuple[str, ...]:
-    """The columns of two datasets whose types don't go together, where each side alone is sound."""
-    source, destination = dataset.source, dataset.destination
-    if source is None or destination is None or source.schema == destination.schema:
-        return ()
-    if SCHEMA_CLASHES in source.properties or SCHEMA_CLASHES in destination.properties:
-        return ()
-    return unify((parse_schema(source.schema), parse_schema(destination.schema)))[1]

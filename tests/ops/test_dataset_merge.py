@@ -10,7 +10,7 @@ import pytest
 
 from lakegate.errors import MergeConflict
 from lakegate.lake import EmbeddedLake
-from lakegate.model import CommitRequest, MergeRequest, Resolution, Strategy, TableChange, Take
+from lakegate.model import CommitRequest, ConflictKind, MergeRequest, Resolution, Strategy, TableChange, Take
 from lakegate.repository import EmbeddedRepository
 from lakegate.testing.table_files import parquet_bytes
 
@@ -70,6 +70,20 @@ def test_both_sides_files_are_merged(repo: EmbeddedRepository) -> None:
     put(repo, "main", {"p=2/c": [21], "p=3/a": None, "p=5/same": [5]})
     assert counts(told(repo)) == ("merged_files", 3, 1, 4, 1)
     assert sorted(row[0] for row in repo.table_preview("main", "t").rows) == [1, 2, 4, 5, 10, 20, 21]
+
+
+def test_files_of_another_type_that_the_source_added_are_a_conflict(repo: EmbeddedRepository) -> None:
+    repo.put("exp", "t/p=6/a.parquet", parquet_bytes({"id": ["text"]}))
+    repo.commit("exp", CommitRequest("of another type"))
+    put(repo, "main", {"p=2/c": [21]})
+    with pytest.raises(MergeConflict) as caught:
+        repo.merge("exp", "main")
+    assert [(conflict.table, conflict.kind) for conflict in caught.value.conflicts] == [
+        ("t", ConflictKind.SCHEMA_INCOMPATIBLE)
+    ]
+    assert "id: long, string" in caught.value.conflicts[0].message
+    repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.DESTINATION),)))
+    assert sorted(row[0] for row in repo.table_preview("main", "t").rows) == [1, 2, 3, 21]
 
 
 def test_both_did_the_same_beside_what_only_the_destination_did(repo: EmbeddedRepository) -> None:
