@@ -120,7 +120,7 @@ class _Download:
         return Refused(
             ErrorKind.DESTINATION_NOT_EMPTY,
             f"{self._folder} holds other files.",
-            hint="Name an empty folder, or ask to overwrite (--overwrite).",
+            hint="Name an empty folder, or overwrite what is there: `lakegate export --overwrite`.",
         )
 
     def _refuse_stale_log(self, file: Path) -> None:

@@ -115,7 +115,7 @@ def _foreign(plan: Plan, what: str) -> Refused:
     return Refused(
         ErrorKind.DESTINATION_NOT_EMPTY,
         f"The destination {plan.store.url} holds other files: {what}.",
-        hint="Export to an empty place, or ask to overwrite (--overwrite).",
+        hint="Name an empty place, or overwrite what is there: `lakegate export --overwrite`.",
     )
 
 
