@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakegate.pins import toml_string
+from lakegate_cli.files import write_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,10 @@ def write(choice: Chosen) -> Path:
     """Keeps the choice and returns the file."""
     target = file()
     target.parent.mkdir(parents=True, exist_ok=True)
-    lines = [
-        f"{key} = {toml_string(value)}\n"
+    lines = (
+        f"{key} = {toml_string(value)}\n".encode()
         for key, value in (("lake", choice.lake), ("repository", choice.repository))
         if value
-    ]
-    part = target.with_name(target.name + ".part")
-    part.write_text("".join(lines))
-    part.replace(target)
+    )
+    write_file(target, lines)
     return target

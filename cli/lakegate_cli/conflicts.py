@@ -9,8 +9,9 @@ from pathlib import Path
 
 from lakegate.interface import Repository
 from lakegate.model import Conflict, ConflictKind, Resolution, RowConflicts
+from lakegate_cli.files import write_file
 from lakegate_cli.output import show_table, size_of, warn
-from lakegate_cli.rows import cell, form_of, write_file
+from lakegate_cli.rows import cell, form_of
 
 _NAMED = 5
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lakegate.client.wire.rows import partition_diff_to_json, profile_to_json, row_diff_to_json
-from lakegate.errors import ErrorKind, InvalidInput, NotOffered, Refused
+from lakegate.errors import ErrorKind, InvalidInput, NotOffered
 from lakegate.interface import Repository
 from lakegate.model import (
     MAX_PAGE,
@@ -23,6 +23,7 @@ from lakegate.model import (
     RowFormat,
     TableProfile,
 )
+from lakegate_cli.files import write_file
 from lakegate_cli.output import many, number, say, show_json, show_table, size_of, warn
 
 Rows = Annotated[bool, typer.Option("--rows", help="Show the rows of tables that differ")]
@@ -128,32 +129,6 @@ def show_asked(repository: Repository, left: str, right: str, asked: Asked, as_j
         answers.append(answer)
     if as_json:
         show_json({"results": answers})
-
-
-def write_file(path: Path, pieces: Iterable[bytes]) -> int:
-    """Writes a file that appears whole, or not at all; returns its size. Raises Refused where it can't be written."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        return _written(part, path, pieces)
-    except OSError as error:
-        raise Refused(
-            ErrorKind.INVALID_ARGUMENT,
-            f"{path} can't be written: {error.strerror or error}.",
-            hint="Name a file in a folder that is there and can be written.",
-        ) from error
-
-
-def _written(part: Path, path: Path, pieces: Iterable[bytes]) -> int:
-    try:
-        with part.open("wb") as file:
-            for piece in pieces:
-                file.write(piece)
-            size = file.tell()
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return size
 
 
 def cell(value: Any) -> str:

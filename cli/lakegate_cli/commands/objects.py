@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mimetypes
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,16 +11,14 @@ import typer
 
 from lakegate.client.wire.nouns import page_to_json
 from lakegate.client.wire.objects import entry_to_json, listed_to_json
-from lakegate.errors import ErrorKind, InvalidInput, LakegateError, Refused
-from lakegate.interface import ObjectReader
+from lakegate.errors import ErrorKind, InvalidInput, LakegateError
 from lakegate.model import MAX_PAGE, CommonPrefix, ListRequest, PutRequest
 from lakegate_cli.arguments import After, Amount, Meta, ObjectPath, pairs
+from lakegate_cli.files import write_file
 from lakegate_cli.output import many, more_of, pages, say, show_json, show_table, time_of
 from lakegate_cli.session import session
 
 app = typer.Typer(rich_markup_mode=None)
-
-_PART_SUFFIX = ".lakegate-part"
 
 
 @app.command("ls", help="List objects and folders.")
@@ -97,14 +94,7 @@ def get(
     repository, ref, path = session(context).path(what)
     reader = repository.open(ref, path)
     target = file / path.rpartition("/")[2] if file.is_dir() else file
-    try:
-        _write(reader, target)
-    except OSError as error:
-        raise Refused(
-            ErrorKind.INVALID_ARGUMENT,
-            f"{target} can't be written: {error.strerror or error}.",
-            hint="Name a file in a folder that is there and can be written.",
-        ) from error
+    write_file(target, reader.chunks())
     if session(context).json:
         show_json(entry_to_json(reader.entry, repository.info.storage_namespace))
     else:
@@ -154,15 +144,3 @@ def rm(
         say(f"Deleted {many(count, 'object')} below {branch}/{path.rstrip('/')} (uncommitted).")
     else:
         say(f"Deleted {branch}/{path} (uncommitted).")
-
-
-def _write(reader: ObjectReader, target: Path) -> None:
-    """Writes the file whole or not at all."""
-    part = target.with_name(f"{target.name}.{os.getpid()}{_PART_SUFFIX}")
-    try:
-        with part.open("wb") as out:
-            for chunk in reader.chunks():
-                out.write(chunk)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
