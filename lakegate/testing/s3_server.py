@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 from lakegate.config import S3Settings, StorageSettings
 
@@ -19,6 +20,7 @@ server.start()
 print("port", server.get_host_and_port()[1], flush=True)
 sys.stdin.read()
 """
+_KEY_ID, _SECRET, _REGION = "testing", "testing-secret", "us-east-1"
 
 
 @contextmanager
@@ -43,5 +45,22 @@ def s3_server() -> Generator[str, None, None]:
 
 def storage_settings(endpoint: str, *, max_retries: int = 1) -> StorageSettings:
     """Makes settings that reach such a server."""
-    s3 = S3Settings(endpoint=endpoint, region="us-east-1", access_key_id="testing", secret_access_key="testing-secret")
+    s3 = S3Settings(endpoint=endpoint, region=_REGION, access_key_id=_KEY_ID, secret_access_key=_SECRET)
     return StorageSettings(s3=s3, max_retries=max_retries)
+
+
+def environment(endpoint: str) -> dict[str, str]:
+    """Makes the variables by which a lake reaches such a server."""
+    return {
+        "LAKEGATE_S3_ENDPOINT": endpoint,
+        "LAKEGATE_S3_ACCESS_KEY_ID": _KEY_ID,
+        "LAKEGATE_S3_SECRET_ACCESS_KEY": _SECRET,
+    }
+
+
+def s3_client(endpoint: str) -> Any:
+    """Makes a boto3 client of such a server."""
+    import boto3
+
+    login = {"aws_access_key_id": _KEY_ID, "aws_secret_access_key": _SECRET, "region_name": _REGION}
+    return boto3.client("s3", endpoint_url=endpoint, **login)

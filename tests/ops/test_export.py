@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -35,7 +34,7 @@ from lakegate.objectstore.protocol import ObjectStore, ObjectWriter, ReplacingSt
 from lakegate.ops.export import ExportOutcome, export
 from lakegate.ops.import_ import import_
 from lakegate.repository import EmbeddedRepository
-from lakegate.testing.s3_server import s3_server, storage_settings
+from lakegate.testing.s3_server import s3_client, s3_server, storage_settings
 
 OBJECTS = {"a.txt": b"1", "a/b": b"22", "a-b": b"", "deep/er/x y ü%20": b"333", "z": b"4" * 100_000}
 
@@ -370,8 +369,7 @@ def test_to_a_bucket(repo: EmbeddedRepository) -> None:
     repo.put("main", "big", b"x" * 20_000_000)
     repo.commit("main", CommitRequest("second"))
     with s3_server() as endpoint:
-        login = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing-secret", "region_name": "us-east-1"}
-        client = boto3.client("s3", endpoint_url=endpoint, **login)  # type: ignore[call-overload]
+        client = s3_client(endpoint)
         client.create_bucket(Bucket="out")
         opener = StoreOpener(storage_settings(endpoint))
         ctx = replace(repo.ctx, addresses=AddressSpace(repo.ctx.store, opener))

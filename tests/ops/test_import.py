@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
@@ -35,7 +34,7 @@ from lakegate.ops import import_ as import_module
 from lakegate.ops.content_types import content_type_of
 from lakegate.ops.import_ import import_
 from lakegate.repository import EmbeddedRepository
-from lakegate.testing.s3_server import s3_server
+from lakegate.testing.s3_server import environment, s3_client, s3_server
 from lakegate.testing.table_files import put_folder
 
 
@@ -418,18 +417,12 @@ def test_any_folder(repo: EmbeddedRepository, tmp_path: Path, names: set[str], d
 
 def test_from_s3(tmp_path: Path) -> None:
     with s3_server() as endpoint:
-        login = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing-secret", "region_name": "us-east-1"}
-        client = boto3.client("s3", endpoint_url=endpoint, **login)  # type: ignore[call-overload]
+        client = s3_client(endpoint)
         client.create_bucket(Bucket="source")
         bodies = {"p/a/b.parquet": b"1", "p/a-b": b"22", "p/": b"", "p/a/": b"", "px": b"no", "q/ü %20": b"333"}
         for key, body in bodies.items():
             client.put_object(Bucket="source", Key=key, Body=body)
-        environment = {
-            "LAKEGATE_S3_ENDPOINT": endpoint,
-            "LAKEGATE_S3_ACCESS_KEY_ID": "testing",
-            "LAKEGATE_S3_SECRET_ACCESS_KEY": "testing-secret",
-        }
-        with EmbeddedLake.create(tmp_path / "lake", environment=environment) as lake:
+        with EmbeddedLake.create(tmp_path / "lake", environment=environment(endpoint)) as lake:
             lake.create_repository("repo")
             repo = lake.repository("repo")
             sources = (prefix("s3://source/p"), prefix("s3://source/q/", "q"), single("s3://source/px", "one"))
@@ -445,28 +438,22 @@ def test_from_s3(tmp_path: Path) -> None:
 
 def test_nodes_of_a_remote_repository_are_kept_on_disk(tmp_path: Path) -> None:
     with s3_server() as endpoint:
-        login = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing-secret", "region_name": "us-east-1"}
-        client = boto3.client("s3", endpoint_url=endpoint, **login)  # type: ignore[call-overload]
+        client = s3_client(endpoint)
         client.create_bucket(Bucket="far")
-        environment = {
-            "LAKEGATE_S3_ENDPOINT": endpoint,
-            "LAKEGATE_S3_ACCESS_KEY_ID": "testing",
-            "LAKEGATE_S3_SECRET_ACCESS_KEY": "testing-secret",
-        }
-        with EmbeddedLake.create(tmp_path / "lake", environment=environment) as lake:
+        with EmbeddedLake.create(tmp_path / "lake", environment=environment(endpoint)) as lake:
             lake.create_repository("repo", "s3://far/repo")
             lake.repository("repo").put("main", "a", b"1")
             root = lake.repository("repo").commit("main", CommitRequest("first"))
-        with EmbeddedLake.open(tmp_path / "lake", environment=environment) as lake:
+        with EmbeddedLake.open(tmp_path / "lake", environment=environment(endpoint)) as lake:
             assert paths(lake.repository("repo"), root.id) == ["a"]
         assert any((tmp_path / "lake/cache").rglob("*"))
-        client.delete_object(Bucket="far", Key="repo/" + node_key(_objects_root(tmp_path / "lake", environment)))
-        with EmbeddedLake.open(tmp_path / "lake", environment=environment) as lake:
+        client.delete_object(Bucket="far", Key="repo/" + node_key(_objects_root(tmp_path / "lake", endpoint)))
+        with EmbeddedLake.open(tmp_path / "lake", environment=environment(endpoint)) as lake:
             assert paths(lake.repository("repo"), root.id) == ["a"]
 
 
-def _objects_root(home: Path, environment: dict[str, str]) -> NodeId:
-    with EmbeddedLake.open(home, environment=environment) as lake:
+def _objects_root(home: Path, endpoint: str) -> NodeId:
+    with EmbeddedLake.open(home, environment=environment(endpoint)) as lake:
         return lake.repository("repo").manifest("main").objects_root
 
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,7 +16,7 @@ from lakegate.model import CommitRequest, ExportRequest, ImportKind, ImportReque
 from lakegate.ops.export import export
 from lakegate.ops.import_ import import_
 from lakegate.repository import EmbeddedRepository
-from lakegate.testing.s3_server import s3_server
+from lakegate.testing.s3_server import environment, s3_client, s3_server
 
 LATER = 1_700_000_000_000_000_000
 
@@ -106,16 +105,10 @@ def test_tables_of_changed_files_are_not_read(repo: EmbeddedRepository, tmp_path
 
 def test_a_changed_object_of_a_bucket(tmp_path: Path) -> None:
     with s3_server() as endpoint:
-        login = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing-secret", "region_name": "us-east-1"}
-        client = boto3.client("s3", endpoint_url=endpoint, **login)  # type: ignore[call-overload]
+        client = s3_client(endpoint)
         client.create_bucket(Bucket="far")
         client.put_object(Bucket="far", Key="p/x", Body=b"0123456789")
-        environment = {
-            "LAKEGATE_S3_ENDPOINT": endpoint,
-            "LAKEGATE_S3_ACCESS_KEY_ID": "testing",
-            "LAKEGATE_S3_SECRET_ACCESS_KEY": "testing-secret",
-        }
-        with EmbeddedLake.create(tmp_path / "lake", environment=environment) as lake:
+        with EmbeddedLake.create(tmp_path / "lake", environment=environment(endpoint)) as lake:
             lake.create_repository("repo")
             repo = lake.repository("repo")
             imported(repo, "s3://far/p")
