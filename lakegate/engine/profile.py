@@ -82,7 +82,7 @@ def _load(engine: Engine, sides: Sides, frame: Frame) -> None:
         for i, column in enumerate(frame.columns)
     )
     engine.run(
-        f"CREATE TEMP TABLE profiles AS SELECT {', '.join(_aggregates(frame, _distinct_count(sides)))} FROM ("
+        f"CREATE TEMP TABLE profiles AS SELECT {', '.join(_aggregates(frame, _counts_exactly(sides)))} FROM ("
         f"SELECT {_LEFT} AS side, {names} FROM l UNION ALL SELECT {_RIGHT} AS side, {names} FROM r "
         f"UNION ALL SELECT {_LEFT | _RIGHT} AS side, {names} FROM b)"
     )
@@ -101,14 +101,13 @@ def _shared(sides: Sides) -> Iterator[FileEntry]:
         yield file
 
 
-def _distinct_count(sides: Sides) -> str:
-    """The engine's function that counts different values: exactly, where the tables are known to be small."""
+def _counts_exactly(sides: Sides) -> bool:
+    """Tells whether different values are counted one by one: where the tables are known to be small."""
     rows = [side.table.rows for side in (sides.left, sides.right) if side is not None]
-    small = all(count is not None and count <= _COUNTED_EXACTLY for count in rows)
-    return "count(DISTINCT hash({}))" if small else "approx_count_distinct(hash({}))"
+    return all(count is not None and count <= _COUNTED_EXACTLY for count in rows)
 
 
-def _aggregates(frame: Frame, distinct: str) -> Iterator[str]:
+def _aggregates(frame: Frame, exactly: bool) -> Iterator[str]:
     for side in (_LEFT, _RIGHT):
         here = f"side & {side} > 0"
         yield f"count(*) FILTER ({here}) AS rows{side}"
@@ -118,7 +117,8 @@ def _aggregates(frame: Frame, distinct: str) -> Iterator[str]:
             valued = f"{here} AND NOT isnan({name})" if is_float else here
             of = f"{name}_{side}"
             yield f"count(*) FILTER ({here} AND {name} IS NULL) AS nulls_{of}"
-            yield f"{distinct.format(name)} FILTER ({here} AND {name} IS NOT NULL) AS distinct_{of}"
+            distinct = f"count(DISTINCT hash({name}))" if exactly else f"approx_count_distinct(hash({name}))"
+            yield f"{distinct} FILTER ({here} AND {name} IS NOT NULL) AS distinct_{of}"
             yield f"{f'count(*) FILTER ({here} AND isnan({name}))' if is_float else '0'} AS nans_{of}"
             if _is_ordered(column.type):
                 yield f"min({name}) FILTER ({valued}) AS min_{of}"
