@@ -10,7 +10,7 @@ from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, OutcomeUnknown, Refused, Unavailable
 from lakegate.format.documents import RefRecord, encode_ref_record, ref_key, ref_prefix
 from lakegate.ids import BranchName, CommitId, StagingToken, TagName, branch_name, is_full_id, tag_name
-from lakegate.metastore.protocol import BranchState, RefMove
+from lakegate.metastore.protocol import BranchState, RefMove, branch_not_found
 from lakegate.model import Branch, Tag
 from lakegate.revision import At, Back, Parent, parse
 
@@ -161,15 +161,6 @@ def heal(ctx: RepositoryContext) -> None:
     """
     _write_missing(ctx, None, ctx.clock() - _AT_WORK_MS if ctx.journal_check.done else _FOREVER)
     ctx.journal_check.done = True
-
-
-def branch_not_found(name: str) -> LakegateError:
-    """Makes the error for a branch that is not there."""
-    return NotFound(
-        ErrorKind.BRANCH_NOT_FOUND,
-        f"There is no branch {name!r}.",
-        hint="`lakegate branch list` lists them.",
-    )
 
 
 def _sweep(ctx: RepositoryContext, tokens: Sequence[StagingToken]) -> None:

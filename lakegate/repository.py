@@ -1,4 +1,8 @@
-"""A repository in this process: each use case as a method."""
+"""A repository in this process: each use case as a method.
+
+Longer than other files by design: it is one class of one protocol, a method hands its call on to the module of its use
+case, and imports that only then, so that a short command does not pay for the others.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from lakegate.ids import (
 )
 from lakegate.interface import Body, ObjectReader
 from lakegate.jobs import JobRunner, Work
+from lakegate.metastore.protocol import branch_not_found
 from lakegate.model import (
     ApplyRequest,
     Branch,
@@ -93,11 +98,9 @@ class EmbeddedRepository:
         return page_of([Branch(s.name, s.commit) for s in states], amount, lambda branch: branch.name)
 
     def branch(self, name: str) -> Branch:
-        from lakegate import refs
-
         state = self.ctx.meta.get_branch(self.info.id, BranchName(name))
         if state is None:
-            raise refs.branch_not_found(name)
+            raise branch_not_found(name)
         return Branch(state.name, state.commit)
 
     def create_branch(self, name: str, source: str) -> Branch:

@@ -106,6 +106,8 @@ def write_if(
 
 
 def _stands(ctx: RepositoryContext, state: BranchState) -> bool:
+    """Tells whether the branch is what it was: a stricter question than `still_whole`, for what was decided was read of
+    its commit too."""
     now = ctx.meta.get_branch(ctx.info.id, state.name)
     return now is not None and (now.commit, now.tokens) == (state.commit, state.tokens)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
+from lakegate.errors import ErrorKind, NotFound
 from lakegate.ids import (
     BranchName,
     CommitId,
@@ -356,3 +357,10 @@ class MetaStore(Protocol):
     def get_key(self, access_key_id: str) -> KeyRecord | None: ...
 
     def list_keys(self, user: str) -> list[KeyRecord]: ...
+
+
+def branch_not_found(name: str) -> NotFound:
+    """Makes the error for a branch that is not there."""
+    return NotFound(
+        ErrorKind.BRANCH_NOT_FOUND, f"There is no branch {name!r}.", hint="`lakegate branch list` lists them."
+    )

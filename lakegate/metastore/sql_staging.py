@@ -10,11 +10,10 @@ from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, delete, func, or_, select, update
 
-from lakegate.errors import ErrorKind, NotFound
 from lakegate.ids import BranchName, RepositoryId, StagingToken, UploadId, new_id
 from lakegate.metastore.database import Database, insert_into, writes
 from lakegate.metastore.dropped import drop, sweep
-from lakegate.metastore.protocol import BranchState, Expect, StagedChange, StagedRow
+from lakegate.metastore.protocol import BranchState, Expect, StagedChange, StagedRow, branch_not_found
 from lakegate.metastore.ranges import Ranged, starts_with
 from lakegate.metastore.rows import branch_of, sealed_text, staged_of, staged_values, text_of
 from lakegate.metastore.schema import branches, parts, staged, uploads
@@ -83,7 +82,7 @@ class StagingRows:
         decided = expected is not None or any(change.expect is not Expect.ANYTHING for change in changes)
         state = locked_branch(self.db, tx, repo, branch, exclusive=decided)
         if state is None:
-            raise _branch_not_found(branch)
+            raise branch_not_found(branch)
         if expected is not None and (state.commit, state.tokens) != (expected.commit, expected.tokens):
             return None
         for change in changes:
@@ -105,7 +104,7 @@ class StagingRows:
         while True:
             found = self.db.row(_BRANCH_WITH_ROW, repo=repo, name=branch, path=path)
             if found is None:
-                raise _branch_not_found(branch)
+                raise branch_not_found(branch)
             state = branch_of(found)
             if found.staged_token is not None:
                 return state, staged_of(_Staged(found))
@@ -150,7 +149,7 @@ class StagingRows:
     ) -> tuple[int, tuple[StagingToken, ...]]:
         state = locked_branch(self.db, tx, repo, branch, exclusive=True)
         if state is None:
-            raise _branch_not_found(branch)
+            raise branch_not_found(branch)
         where: list[ColumnElement[bool]] = []
         if path is not None:
             where.append(staged.c.path == path)
@@ -278,11 +277,3 @@ def _replacing(dialect: str) -> Any:
     insert = insert_into(dialect, staged)
     replaced = {column.name: insert.excluded[column.name] for column in staged.c if not column.primary_key}
     return insert.on_conflict_do_update(index_elements=["token", "path"], set_=replaced)
-
-
-def _branch_not_found(branch: str) -> NotFound:
-    return NotFound(
-        ErrorKind.BRANCH_NOT_FOUND,
-        f"There is no branch {branch!r}.",
-        hint="`lakegate branch list` lists them.",
-    )

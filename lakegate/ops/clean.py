@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from lakegate import refs
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, Refused
 from lakegate.ids import BranchName
-from lakegate.metastore.protocol import BranchState
+from lakegate.metastore.protocol import BranchState, branch_not_found
 from lakegate.ops.object_changes import staged_changes
 
 
@@ -20,7 +19,7 @@ def sealed_clean(ctx: RepositoryContext, branch: BranchName, what: str) -> Branc
     require_clean(ctx, branch, what)
     state = ctx.meta.seal(ctx.info.id, branch)
     if state is None:
-        raise refs.branch_not_found(branch)
+        raise branch_not_found(branch)
     _refuse_changes(ctx, state, what)
     return state
 
@@ -29,7 +28,7 @@ def require_clean(ctx: RepositoryContext, branch: BranchName, what: str) -> Bran
     """Returns the branch's state, where it has no uncommitted changes. Raises as `sealed_clean`; changes nothing."""
     state = ctx.meta.get_branch(ctx.info.id, branch)
     if state is None:
-        raise refs.branch_not_found(branch)
+        raise branch_not_found(branch)
     _refuse_changes(ctx, state, what)
     return state
 

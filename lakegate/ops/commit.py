@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from lakegate import refs, staging, tree
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput, Refused
 from lakegate.format.kinds import OBJECTS
 from lakegate.ids import CommitId, NodeId, StagingToken
-from lakegate.metastore.protocol import BranchState
+from lakegate.metastore.protocol import BranchState, branch_not_found
 from lakegate.model import Commit, CommitRequest, Entry, Manifest
 from lakegate.ops.object_changes import staged_changes
-
-if TYPE_CHECKING:
-    from lakegate.tables.touched import Touched
+from lakegate.tables.touched import Touched
 
 _TRIES = 20
 
@@ -47,7 +44,7 @@ def commit(ctx: RepositoryContext, branch: str, request: CommitRequest) -> Commi
     for _ in range(_TRIES):
         state = ctx.meta.seal(ctx.info.id, name)
         if state is None:
-            raise refs.branch_not_found(name)
+            raise branch_not_found(name)
         try:
             made = _commit_sealed(ctx, state, message, request)
         except (Refused, InvalidInput):
@@ -60,8 +57,6 @@ def commit(ctx: RepositoryContext, branch: str, request: CommitRequest) -> Commi
 
 
 def _commit_sealed(ctx: RepositoryContext, state: BranchState, message: str, request: CommitRequest) -> Commit | None:
-    from lakegate.tables.touched import Touched
-
     root = staging.objects_root(ctx, state.commit)
     touched = Touched(ctx.manifests.nodes, root)
     built = tree.apply(ctx.manifests.nodes, OBJECTS, root, staged_steps(ctx, state.commit, state.sealed, touched))
