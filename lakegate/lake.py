@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
+from lakegate.closing import Closing
 from lakegate.config import CONFIG_FILE, LakeSettings, lake_settings, parse_file
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, NotFound, Unavailable
@@ -44,7 +44,7 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-class EmbeddedLake:
+class EmbeddedLake(Closing):
     """Implements `lakegate.interface.Lake` in this process."""
 
     def __init__(
@@ -127,14 +127,6 @@ class EmbeddedLake:
         for opened in self._open.values():
             opened.ctx.manifests.nodes.close()
         self._meta.close()
-
-    def __enter__(self) -> EmbeddedLake:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def version(self) -> str:
         return VERSION

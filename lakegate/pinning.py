@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
+from lakegate.closing import Closing
 from lakegate.connection import connect
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, Refused
 from lakegate.ids import new_id
@@ -47,7 +47,7 @@ class PinCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Pinned:
+class Pinned(Closing):
     """A pin, opened: all that is read through it is of the pinned commit."""
 
     pin: Pin
@@ -73,14 +73,6 @@ class Pinned:
 
     def close(self) -> None:
         self.lake.close()
-
-    def __enter__(self) -> Pinned:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def pinned(

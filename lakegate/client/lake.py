@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 import httpx
 
 from lakegate.client.http import Http, Sent, url_path
 from lakegate.client.repository import HttpRepository
 from lakegate.client.wire.nouns import page_from_json, repository_from_json
+from lakegate.closing import Closing
 from lakegate.config import ClientSettings
 from lakegate.ids import branch_name, repository_name
 from lakegate.model import Page, RepositoryInfo, page_amount
 
 
-class HttpLake:
+class HttpLake(Closing):
     """Implements `lakegate.interface.Lake` over the REST API of a server."""
 
     def __init__(
@@ -30,14 +29,6 @@ class HttpLake:
 
     def close(self) -> None:
         self._http.close()
-
-    def __enter__(self) -> HttpLake:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def version(self) -> str:
         return self._http.read("GET", "config/version", lambda body: str(body["lakegate_version"]))

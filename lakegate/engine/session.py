@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from lakegate.closing import Closing
 from lakegate.errors import Corrupt, ErrorKind, LakegateError, Unavailable
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _THREADS = 2
 _BATCH_ROWS = 16_384
 
 
-class Engine:
+class Engine(Closing):
     """A DuckDB database that is gone when it is closed. Not to be shared between threads."""
 
     def __init__(self, memory_mb: int = MEMORY_MB, *, ordered: bool = False) -> None:
@@ -51,14 +51,6 @@ class Engine:
         """Frees memory and disk. May be called again."""
         self._connection.close()
         self._spill.cleanup()
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def stream(self, name: str, rows: pa.RecordBatchReader) -> None:
         """Gives rows a name for the next statement. A stream can be read once."""
