@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, NotOffered, Refused, Unavailable
-from lakegate.export_order import Stage, is_log, log_folder_of, stage_of
+from lakegate.export_order import Stage, stage_of
 from lakegate.ids import CommitId, JobId, new_id
+from lakegate.log_paths import LOG, is_log, log_folder_of
 from lakegate.model import Entry, ExportRequest, Job, JobState, ListRequest, Progress
 from lakegate.objectstore.keys import TEMPORARY_PREFIX
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from lakegate.interface import Repository
 
 _PAGE = 1000
-_LOG_FOLDER = "_delta_log"
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _WORKERS = 4
 _AHEAD = 16
@@ -110,7 +110,7 @@ class _Download:
         for root, _, files in os.walk(self._folder):
             others = [name for name in files if not name.startswith(TEMPORARY_PREFIX)]  # which an export cut off left
             present += len(others)
-            if Path(root).name == _LOG_FOLDER:
+            if Path(root).name == LOG:
                 for name in others:
                     self._refuse_stale_log(Path(root) / name)
         if present > equal and not self._request.overwrite:
@@ -126,9 +126,9 @@ class _Download:
     def _refuse_stale_log(self, file: Path) -> None:
         relative = file.relative_to(self._folder).as_posix()
         inside = f"{self._request.prefix.strip('/')[: self._base]}/{relative}".lstrip("/")
-        table = inside.rpartition(f"{_LOG_FOLDER}/")[0]
+        table = inside.rpartition(f"{LOG}/")[0]
         is_exported = table.startswith(self._prefix) or self._prefix.startswith(table)
-        if is_exported and self._find(inside) is None and self._holds(table + _LOG_FOLDER + "/"):
+        if is_exported and self._find(inside) is None and self._holds(f"{table}{LOG}/"):
             raise Refused(
                 ErrorKind.DESTINATION_NOT_EMPTY,
                 f"{file} would be read as part of the exported table {table.rstrip('/')!r}.",

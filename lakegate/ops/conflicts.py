@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from lakegate.context import RepositoryContext
 from lakegate.ids import CommitId, NodeId
+from lakegate.log_paths import commit_path
 from lakegate.model import Conflict, ConflictKind, Entry, Side, TableVersion
 from lakegate.snapshot import Snapshot
-from lakegate.tables.delta.log import commit_path, read_commit
+from lakegate.tables.delta.log import read_commit
 from lakegate.tables.delta.merge.clashes import Clash
 from lakegate.tables.delta.merge.plan import Three
 from lakegate.tables.delta.merge.transactions import Transaction

@@ -18,7 +18,7 @@ from lakegate.model import (
     Take,
 )
 from lakegate.ops.conflicts import partition_conflict, schema_conflict
-from lakegate.ops.decisions import Change, Decision, Sides
+from lakegate.ops.decisions import Change, Decision, Sides, taken
 from lakegate.ops.diff import changes
 from lakegate.ops.placement import Placement
 from lakegate.ops.resolutions import Resolutions
@@ -173,12 +173,3 @@ class DatasetMerge:
         ):
             if change.path.rpartition("/")[0] == folder:
                 yield change.path, change.right
-
-
-def taken(
-    ctx: RepositoryContext, path: str, source: TableVersion | None, destination: TableVersion | None
-) -> TableChange:
-    """Reports a table that becomes what the source has."""
-    before, after = (side.version if side is not None else None for side in (destination, source))
-    outcome = TableOutcome.REMOVED if source is None else TableOutcome.TAKEN_SOURCE
-    return with_counts(TableChange(path, outcome, before, after), file_counts(ctx, destination, source))

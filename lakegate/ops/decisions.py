@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lakegate.model import Conflict, Entry, Manifest, TableChange
+from lakegate.context import RepositoryContext
+from lakegate.model import Conflict, Entry, Manifest, TableChange, TableOutcome, TableVersion
+from lakegate.tables.file_counts import file_counts, with_counts
 
 Change = tuple[str, Entry | None]
 
@@ -29,3 +31,12 @@ class Decision:
     report: TableChange | None = None
     conflicts: tuple[Conflict, ...] = ()
     partition: bool = False
+
+
+def taken(
+    ctx: RepositoryContext, path: str, source: TableVersion | None, destination: TableVersion | None
+) -> TableChange:
+    """Reports a table that becomes what the source has."""
+    before, after = (side.version if side is not None else None for side in (destination, source))
+    outcome = TableOutcome.REMOVED if source is None else TableOutcome.TAKEN_SOURCE
+    return with_counts(TableChange(path, outcome, before, after), file_counts(ctx, destination, source))

@@ -11,8 +11,9 @@ from typing import Any
 from lakegate import refs
 from lakegate.context import RepositoryContext
 from lakegate.errors import Corrupt, ErrorKind, InvalidInput, NotFound
-from lakegate.export_order import Stage, is_log, log_folder_of, stage_of
+from lakegate.export_order import Stage, stage_of
 from lakegate.ids import CommitId
+from lakegate.log_paths import is_log, log_folder_of
 from lakegate.model import Entry, ExportRequest, Progress
 from lakegate.objectstore import urls
 from lakegate.objectstore.protocol import ObjectSource, ReplacingStore

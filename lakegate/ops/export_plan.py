@@ -14,7 +14,9 @@ from lakegate.model import Entry, TableFormat, TableVersion
 from lakegate.objectstore.keys import check_key
 from lakegate.objectstore.protocol import ReplacingStore, StoredObject
 from lakegate.objectstore.streaming import pieces
+from lakegate.ops.placement import in_log
 from lakegate.snapshot import Snapshot
+from lakegate.tables.folders import has_parquet_name, is_hidden
 
 _MAX_NAME_BYTES = 255  # of one file name on nearly all local file systems
 
@@ -136,13 +138,13 @@ class _Tables:
             table = tree.get(self._nodes, TABLES, self._root, "/".join(folders[:depth]))
             if table is not None:
                 inside = full[len(table.path) :].lstrip("/")
-                counts = inside.startswith("_delta_log/") if table.format is TableFormat.DELTA else _is_data(inside)
+                counts = in_log("", inside) if table.format is TableFormat.DELTA else _is_data(inside)
                 return table if counts else None
         return None
 
 
 def _is_data(path: str) -> bool:
-    return path.endswith(".parquet") and not any(part.startswith(("_", ".")) for part in path.split("/"))
+    return has_parquet_name(path) and not any(is_hidden(part) for part in path.split("/"))
 
 
 class _Names:

@@ -12,11 +12,11 @@ from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, Refused
 from lakegate.format.kinds import FILES, OBJECTS
 from lakegate.ids import NodeId
+from lakegate.log_paths import table_prefix
 from lakegate.model import Entry, TableVersion
 from lakegate.ops.objects import store_bytes
 from lakegate.ops.placement import in_log
 from lakegate.tables.deletion_vectors import parse_descriptor, vector_file
-from lakegate.tables.delta.log import table_prefix
 from lakegate.tables.delta.log_commit import LogCommit
 from lakegate.tables.delta.restore import restore_commit
 from lakegate.tables.file_counts import FileCounts

@@ -13,12 +13,12 @@ from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput, PreconditionFailed, Refused
 from lakegate.format.kinds import OBJECTS
 from lakegate.ids import NodeId
+from lakegate.log_paths import log_commit_of
 from lakegate.metastore.protocol import BranchState
 from lakegate.model import Commit, Entry, ImportKind, ImportRequest, Progress
 from lakegate.ops.clean import require_clean, sealed_clean
 from lakegate.ops.commit import TreeCommit, commit_tree, too_many_updates
 from lakegate.ops.import_sources import OpenSource, entries, open_source
-from lakegate.tables.delta.log import is_log_commit
 
 SOURCE_METADATA = "lakegate.import.source"
 _TRIES = 10
@@ -131,7 +131,7 @@ def _changes(
 def _may_come(ctx: RepositoryContext, root: NodeId, entry: Entry) -> bool:
     """True; raises PreconditionFailed(DELTA_VERSION_TAKEN) for another version in the place of a published one: the
     rows that came with that would be gone."""
-    named = is_log_commit(entry.path)
+    named = log_commit_of(entry.path)
     if named is not None:
         held = tree.get(ctx.manifests.nodes, OBJECTS, root, entry.path)
         if held is not None and not held.same_content(entry):

@@ -10,6 +10,7 @@ from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput, NotFound, PreconditionFailed, Refused
 from lakegate.ids import BranchName, UploadId, object_path
 from lakegate.interface import Body
+from lakegate.log_paths import log_commit_of
 from lakegate.metastore.protocol import BranchState, StagedChange
 from lakegate.model import DeleteFailure, Entry, PutRequest
 from lakegate.ops.content_types import content_type_of
@@ -200,7 +201,7 @@ def stage_put(
     (`lakegate.tables.delta.guard`), and is never overwritten, asked for or not: clients cache versions. The same bytes
     again are a retry whose reply was lost, and answered as the first time. `closes`: see `staging.write_if`.
     """
-    logged = _is_log_commit(entry.path)
+    logged = log_commit_of(entry.path) is not None
     if not (request.if_none_match or request.if_match is not None or logged or closes is not None):
         staging.write(ctx, branch, entry.path, entry)
         return entry
@@ -245,13 +246,6 @@ def store_pieces(ctx: RepositoryContext, path: str, data: Iterable[Data]) -> Ent
         digest=received.digest,
         content_type=content_type_of(path),
     )
-
-
-def _is_log_commit(path: str) -> bool:
-    folder, _, name = path.rpartition("/")
-    stem = name.removesuffix(".json")
-    is_log = folder == "_delta_log" or folder.endswith("/_delta_log")
-    return is_log and stem != name and len(stem) == 20 and stem.isascii() and stem.isdecimal()
 
 
 def _condition(path: str, why: str) -> PreconditionFailed:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from lakegate import tree
 from lakegate.format.kinds import TABLES
 from lakegate.ids import NodeId
+from lakegate.log_paths import log_folder
 from lakegate.model import TableFormat, TableVersion
 from lakegate.tree import NodeStore
 
-LOG_FOLDER = "_delta_log/"
 _REMEMBERED = 100_000
 
 
@@ -47,7 +47,7 @@ class Placement:
 
 def in_log(table: str, path: str) -> bool:
     """Tells whether `path` lies in the Delta log folder of `table`."""
-    return path.startswith(f"{table}/{LOG_FOLDER}")
+    return path.startswith(log_folder(table))
 
 
 def same_version(left: TableVersion | None, right: TableVersion | None) -> bool:

@@ -9,6 +9,7 @@ from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.engine.three_way import incompatible
 from lakegate.format.kinds import OBJECTS, TABLES
+from lakegate.log_paths import log_commit_of, log_folder
 from lakegate.model import (
     Conflict,
     Resolution,
@@ -23,14 +24,13 @@ from lakegate.ops.conflicts import (
     object_conflict,
     replay_conflict,
 )
-from lakegate.ops.dataset_merge import Dataset, DatasetMerge, taken
-from lakegate.ops.decisions import Change, Decision, Sides
+from lakegate.ops.dataset_merge import Dataset, DatasetMerge
+from lakegate.ops.decisions import Change, Decision, Sides, taken
 from lakegate.ops.forward import Heads, forward_table
 from lakegate.ops.placement import Placement, in_log, is_delta, same_version
 from lakegate.ops.resolutions import Resolutions
 from lakegate.ops.row_merge import RowMergeSides, TableInTree, merge_table_rows
 from lakegate.ops.table_replay import Replayed, Replaying, replay_table
-from lakegate.tables.delta.log import is_log_commit
 from lakegate.tables.delta.merge.plan import Three
 from lakegate.tables.delta.merge.side_log import TableAt
 from lakegate.tables.delta.merge.transactions import LAKEGATE
@@ -249,10 +249,10 @@ class TableMerge:
             OBJECTS,
             self._sides.destination.objects_root,
             self._sides.source.objects_root,
-            prefix=f"{destination.path}/_delta_log/",
+            prefix=log_folder(destination.path),
         )
         for change in log:
-            commit = is_log_commit(change.path)
+            commit = log_commit_of(change.path)
             if commit is None or commit[1] > (destination.version or 0):
                 continue
             left, right = change.left, change.right

@@ -14,13 +14,13 @@ from lakegate.errors import ErrorKind, Refused
 from lakegate.format.kinds import OBJECTS
 from lakegate.graph import walk
 from lakegate.ids import CommitId, NodeId
+from lakegate.log_paths import table_prefix
 from lakegate.model import Entry, FileEntry, Isolation, Manifest
 from lakegate.ops.objects import store_bytes
 from lakegate.ops.placement import in_log
 from lakegate.snapshot import Snapshot
 from lakegate.tables.data_files import missing_file, read_range
 from lakegate.tables.deletion_vectors import parse_descriptor, read_vector
-from lakegate.tables.delta.log import table_prefix
 from lakegate.tables.delta.merge.plan import MergePlan, Readers, Replay, Three, plan_merge
 from lakegate.tables.delta.merge.side_log import Past, TableAt, no_past
 from lakegate.tables.reader import ReadRequest, batches

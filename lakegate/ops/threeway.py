@@ -13,6 +13,7 @@ from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.ids import NodeId
+from lakegate.log_paths import log_folder
 from lakegate.model import ChangeCounts, Conflict, Entry, Resolution, Strategy, TableChange, Take
 from lakegate.ops.conflicts import object_conflict
 from lakegate.ops.decisions import Change, Decision, Sides
@@ -146,7 +147,7 @@ def _keeps_house(ctx: RepositoryContext, sides: Sides, table: str, known: dict[s
             OBJECTS,
             sides.base.objects_root,
             sides.destination.objects_root,
-            prefix=f"{table}/_delta_log/",
+            prefix=log_folder(table),
         )
         known[table] = next(log, None) is not None
     return known[table]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.kinds import OBJECTS, TABLES
+from lakegate.log_paths import commit_path
 from lakegate.model import Manifest, TableChangeKind, TableDiff, TableFormat, TableVersion
-from lakegate.tables.delta.log import commit_path
 from lakegate.tables.file_counts import file_counts
 from lakegate.tables.operations import new_versions, read_logged
 from lakegate.tables.schema_changes import definition_changes

@@ -10,7 +10,12 @@ from lakegate.snapshot import Snapshot
 from lakegate.tables.parquet import is_hive_segment
 from lakegate.tree import leaping
 
-PARQUET_ENDINGS = (".parquet", ".parq")
+_PARQUET_ENDINGS = (".parquet", ".parq")
+
+
+def has_parquet_name(path: str) -> bool:
+    """Tells by its name whether an object is a Parquet file."""
+    return path.lower().endswith(_PARQUET_ENDINGS)
 
 
 def folder_of(path: str) -> str:
@@ -59,7 +64,7 @@ class DatasetFolder:
 
     def is_parquet(self, path: str) -> bool:
         """Tells by its name whether a data object is a Parquet file (in a listed folder all must be)."""
-        return self.deep or path.lower().endswith(PARQUET_ENDINGS)
+        return self.deep or has_parquet_name(path)
 
     def entries(self, snapshot: Snapshot) -> Iterator[Entry]:
         """Yields the data objects; whole subfolders that don't belong here are stepped over."""

@@ -11,8 +11,8 @@ from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, NotFound
 from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.ids import CommitId
+from lakegate.log_paths import commit_path
 from lakegate.model import Commit, Entry, Manifest, TableFormat, TableHistoryItem, TableVersion
-from lakegate.tables.delta.log import commit_path
 from lakegate.tables.file_counts import file_counts
 from lakegate.tables.operations import new_versions, read_logged
 

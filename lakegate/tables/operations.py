@@ -12,9 +12,10 @@ from lakegate.context import RepositoryContext
 from lakegate.errors import Refused
 from lakegate.format.kinds import OBJECTS
 from lakegate.ids import CommitId, NodeId
+from lakegate.log_paths import log_commit_of, log_folder
 from lakegate.model import Entry
 from lakegate.snapshot import Snapshot
-from lakegate.tables.delta.log import is_log_commit, log_folder, read_commit
+from lakegate.tables.delta.log import read_commit
 
 UNKNOWN = "UNKNOWN"
 _NO_COMMIT = CommitId("")
@@ -74,7 +75,7 @@ def new_versions(ctx: RepositoryContext, before: NodeId | None, after: NodeId, t
         )
     found: list[tuple[int, Entry]] = []
     for entry in entries:
-        place = is_log_commit(entry.path)
+        place = log_commit_of(entry.path)
         if place is not None and place[0] == table:
             found.append((place[1], entry))
     return found

@@ -9,12 +9,12 @@ from functools import lru_cache
 from lakegate import tree
 from lakegate.format.kinds import TABLES
 from lakegate.ids import NodeId
+from lakegate.log_paths import LOG, log_folder
 from lakegate.model import TableFormat, TableVersion
 from lakegate.snapshot import Snapshot
 from lakegate.tables.folders import folder_of
 from lakegate.tables.overrides import Overrides
 
-LOG = "_delta_log"
 _LOG_FILE = re.compile(r"\d{20}\.(?:json|checkpoint\.(?:[^/]+\.)?(?:parquet|json))")
 _REMEMBERED = 100_000
 
@@ -29,7 +29,7 @@ def log_owner(path: str) -> str | None:
 
 def has_log(snapshot: Snapshot, folder: str) -> bool:
     """Tells whether a folder is a Delta table: its `_delta_log/` holds a commit or a checkpoint."""
-    prefix = f"{folder}/{LOG}/" if folder else f"{LOG}/"
+    prefix = log_folder(folder)
     return any(_LOG_FILE.fullmatch(entry.path[len(prefix) :]) for entry in snapshot.iterate(prefix))
 
 

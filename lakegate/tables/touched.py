@@ -8,7 +8,7 @@ from lakegate import tree
 from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.ids import NodeId
 from lakegate.model import TableFormat
-from lakegate.tables.folders import PARQUET_ENDINGS, folder_of
+from lakegate.tables.folders import folder_of, has_parquet_name
 from lakegate.tables.overrides import OVERRIDES_PATH
 from lakegate.tables.owners import log_owner
 from lakegate.tree import NodeStore
@@ -68,15 +68,11 @@ class Touched:
         """Keeps one in mind that stays: this object, or where it goes, the one after it, whose node is at hand now.
         Where that one goes too, there is no third look."""
         if stays:
-            if not _is_parquet(path):
+            if not has_parquet_name(path):
                 self.aliens[folder] = path
         elif folder in self.aliens:
             self.aliens[folder] = None
         else:
             after = next(tree.iterate(self.nodes, OBJECTS, self.root, f"{folder}/" if folder else "", path), None)
-            near = after is not None and folder_of(after.path) == folder and not _is_parquet(after.path)
+            near = after is not None and folder_of(after.path) == folder and not has_parquet_name(after.path)
             self.aliens[folder] = after.path if after is not None and near else None
-
-
-def _is_parquet(path: str) -> bool:
-    return path.lower().endswith(PARQUET_ENDINGS)

@@ -24,11 +24,11 @@ from lakegate import tree
 from lakegate.format.kinds import OBJECTS
 from lakegate.ids import BranchName
 from lakegate.lake import EmbeddedLake
+from lakegate.log_paths import commit_path
 from lakegate.model import CommitRequest, Entry, TableOutcome
 from lakegate.ops.commit import TreeCommit, commit_tree
 from lakegate.ops.objects import store_bytes
 from lakegate.repository import EmbeddedRepository
-from lakegate.tables.delta.log import commit_path
 from lakegate.testing.delta import Line, add, log_body, metadata, protocol
 
 HEAD = 100

@@ -9,6 +9,7 @@ import pytest
 
 from lakegate.errors import MergeConflict, Refused
 from lakegate.lake import EmbeddedLake
+from lakegate.log_paths import commit_path
 from lakegate.model import (
     ApplyRequest,
     CommitRequest,
@@ -22,7 +23,6 @@ from lakegate.model import (
     Take,
 )
 from lakegate.repository import EmbeddedRepository
-from lakegate.tables.delta.log import commit_path
 from lakegate.testing.delta import Line, add, log_body, metadata, protocol, remove
 
 INFO: Line = {"commitInfo": {"operation": "WRITE", "operationParameters": {"mode": "Append"}}}

@@ -14,11 +14,12 @@ import orjson
 
 from lakegate.context import RepositoryContext
 from lakegate.errors import NotFound
+from lakegate.log_paths import log_folder
 from lakegate.model import Entry
 from lakegate.snapshot import Snapshot
 from lakegate.tables.data_files import open_arrow
 from lakegate.tables.delta.faults import log_invalid
-from lakegate.tables.delta.log import Checkpoint, log_folder, read_bytes
+from lakegate.tables.delta.log import Checkpoint, read_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa

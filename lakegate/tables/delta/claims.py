@@ -22,11 +22,12 @@ from lakegate.errors import Refused
 from lakegate.format.canonical import parse_json
 from lakegate.format.kinds import OBJECTS
 from lakegate.ids import NodeId
+from lakegate.log_paths import commit_path, log_folder
 from lakegate.model import Entry, TableVersion
 from lakegate.snapshot import Snapshot
 from lakegate.tables.delta.checkpoint import checkpoint_summary
 from lakegate.tables.delta.faults import log_invalid
-from lakegate.tables.delta.log import Checkpoint, commit_path, log_files, log_folder, read_bytes, read_commit
+from lakegate.tables.delta.log import Checkpoint, log_files, read_bytes, read_commit
 
 _CRC = re.compile(r"(\d{20})\.crc", re.ASCII)
 _HINT_FILE = "_last_checkpoint"

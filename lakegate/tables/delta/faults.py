@@ -6,6 +6,7 @@ import re
 from urllib.parse import unquote
 
 from lakegate.errors import ErrorKind, PreconditionFailed, Refused
+from lakegate.log_paths import LOG
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -108,7 +109,7 @@ def table_path_of(raw: str) -> str:
     segments = path.replace("\\", "/").split("/")
     if any(segment in ("", ".", "..") for segment in segments):
         raise ForbiddenPath(f"{raw!r} has an empty, '.' or '..' segment")
-    if segments[0] == "_delta_log":
+    if segments[0] == LOG:
         raise ForbiddenPath(f"{raw!r} lies in the log itself")
     return path
 

@@ -27,13 +27,14 @@ from operator import attrgetter
 
 from lakegate.context import RepositoryContext
 from lakegate.errors import LakegateError
+from lakegate.log_paths import commit_path, log_commit_of, log_folder, table_prefix
 from lakegate.metastore.protocol import BranchState
 from lakegate.model import Entry
 from lakegate.snapshot import Snapshot
 from lakegate.tables.deletion_vectors import parse_descriptor, vector_file
 from lakegate.tables.delta.actions import FileAction, LogActions
 from lakegate.tables.delta.faults import Violation, as_error, log_invalid, stale_remove, version_taken
-from lakegate.tables.delta.log import commit_path, is_log_commit, log_folder, read_commit, table_prefix
+from lakegate.tables.delta.log import read_commit
 from lakegate.tables.delta.protocol import check_protocol
 from lakegate.tables.delta.replay import transition
 from lakegate.tables.delta.staged import StagedLog, committed_table, forget, staged_log
@@ -56,7 +57,7 @@ def check_log_write(ctx: RepositoryContext, state: BranchState, entry: Entry, *,
     Raises PreconditionFailed(DELTA_VERSION_TAKEN, DELTA_STALE_REMOVE) where the client has to read again, and
     Refused(DELTA_LOG_INVALID, DELTA_PATH_FORBIDDEN, DELTA_FEATURE_UNKNOWN) where the commit must never be.
     """
-    named = is_log_commit(entry.path)
+    named = log_commit_of(entry.path)
     if named is None:
         return
     view = Snapshot.of_branch(ctx, state)

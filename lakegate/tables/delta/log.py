@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from lakegate.context import RepositoryContext
 from lakegate.errors import NotFound
+from lakegate.log_paths import log_folder
 from lakegate.model import Entry
 from lakegate.snapshot import Snapshot
 from lakegate.tables.delta.actions import LogActions, parse_commit
@@ -21,30 +22,8 @@ _CHECKPOINT = re.compile(
     r"(?:\.(?P<part>\d{10})\.(?P<parts>\d{10})|\.(?P<unique>[^./]+))?\.(?P<form>parquet|json)",
     re.ASCII,
 )
-_LOG_COMMIT_PATH = re.compile(r"(?:(?P<table>.+)/)?_delta_log/(?P<version>\d{20})\.json", re.ASCII | re.DOTALL)
 _CACHE_BYTES = 16 << 20
 _CACHE_LARGEST = 1 << 20
-
-
-def is_log_commit(path: str) -> tuple[str, int] | None:
-    """Returns the table's folder and the version where a path is that of a Delta log commit, else None."""
-    found = _LOG_COMMIT_PATH.fullmatch(path)
-    return None if found is None else (found["table"] or "", int(found["version"]))
-
-
-def log_folder(table: str) -> str:
-    """The path of a table's log, with a trailing '/'."""
-    return f"{table_prefix(table)}_delta_log/"
-
-
-def table_prefix(table: str) -> str:
-    """What the paths of a table's objects start with; a table may be the whole repository (path "")."""
-    return f"{table}/" if table else ""
-
-
-def commit_path(table: str, version: int) -> str:
-    """The path of a log commit."""
-    return f"{log_folder(table)}{version:020d}.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ import orjson
 from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.kinds import FILES
+from lakegate.log_paths import commit_path, table_prefix
 from lakegate.model import FileEntry, Protocol, TableVersion
 from lakegate.tables.delta.actions import Action, add_action, num_records, sorted_json, vector_id
 from lakegate.tables.delta.faults import log_invalid
-from lakegate.tables.delta.log import commit_path, table_prefix
 from lakegate.tables.delta.log_commit import (
     APPEND_ONLY,
     ROW_TRACKING,

@@ -14,11 +14,11 @@ from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.canonical import parse_json
 from lakegate.format.kinds import FILES
+from lakegate.log_paths import commit_path, table_prefix
 from lakegate.model import FileEntry, Protocol, TableVersion
 from lakegate.tables.delta.actions import Action, num_records, sorted_json, vector_id
 from lakegate.tables.delta.backing import missing_features
 from lakegate.tables.delta.faults import feature_unknown, log_invalid
-from lakegate.tables.delta.log import commit_path, table_prefix
 from lakegate.tables.delta.log_commit import (
     APPEND_ONLY,
     ROW_TRACKING,

@@ -18,13 +18,14 @@ from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, Refused
 from lakegate.format.kinds import FILES, TABLES
+from lakegate.log_paths import commit_path
 from lakegate.metastore.protocol import BranchState
 from lakegate.model import Entry, FileEntry, TableFormat, TableVersion
 from lakegate.snapshot import Snapshot
 from lakegate.tables.delta import state as states
 from lakegate.tables.delta.actions import LogActions
 from lakegate.tables.delta.faults import Violation, as_error
-from lakegate.tables.delta.log import LogFiles, Segment, commit_path, list_log, read_commit
+from lakegate.tables.delta.log import LogFiles, Segment, list_log, read_commit
 from lakegate.tables.delta.replay import transition
 
 _KEPT_TABLES = 256
@@ -155,12 +156,12 @@ def _opened(ctx: RepositoryContext, state: BranchState, view: Snapshot, table: s
     """The state to start from: that of the branch's commit, else the newest checkpoint, else nothing."""
     committed = committed_table(ctx, state, table)
     if committed is not None:
-        commits = states.commits_after(view, table, committed, Snapshot.at(ctx, state.commit))
-        if commits is not None:
+        following = states.commits_after(view, table, committed, Snapshot.at(ctx, state.commit))
+        if following is not None:
             version = committed.version if committed.version is not None else -1
             last = view.get(commit_path(table, version))
             anchor = (last.path, last.address) if last is not None else ("", "")
-            return StagedLog(ctx, table, committed, version, True, anchor, waiting=dict(commits))
+            return StagedLog(ctx, table, committed, version, True, anchor, waiting=dict(following.commits))
     files = list_log(view, table)
     base = _from_checkpoint(ctx, view, table, files)
     log = StagedLog(ctx, table, base, committed=committed is not None, waiting=files.commits)

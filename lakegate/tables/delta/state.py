@@ -9,6 +9,7 @@ from lakegate import staging, tree
 from lakegate.context import RepositoryContext
 from lakegate.format.canonical import parse_json
 from lakegate.format.kinds import FILES, OBJECTS
+from lakegate.log_paths import commit_path, log_commit_of, log_folder
 from lakegate.model import Entry, FileEntry, Protocol, TableFormat, TableVersion
 from lakegate.snapshot import Snapshot
 from lakegate.tables.delta.actions import (
@@ -22,16 +23,7 @@ from lakegate.tables.delta.actions import (
 )
 from lakegate.tables.delta.checkpoint import NamedAction, read_checkpoint
 from lakegate.tables.delta.faults import Violation, as_error, log_invalid
-from lakegate.tables.delta.log import (
-    Checkpoint,
-    Segment,
-    commit_path,
-    is_log_commit,
-    list_log,
-    log_folder,
-    read_commit,
-    segment_of,
-)
+from lakegate.tables.delta.log import Checkpoint, Segment, list_log, read_commit, segment_of
 from lakegate.tables.delta.protocol import check_protocol, is_enabled
 from lakegate.tables.delta.replay import FileChange, FileEvents, fold, replay_path
 from lakegate.tables.digest import with_digest
@@ -57,10 +49,11 @@ def load(
     """
     try:
         if base is not None and base_view is not None:
-            commits = commits_after(snapshot, table_path, base, base_view)
-            if commits is not None:
-                _refuse_gaps(snapshot, table_path, base_view)
-                return advance(ctx, table_path, base, commits)
+            following = commits_after(snapshot, table_path, base, base_view)
+            if following is not None:
+                if following.cleaned:  # clients must still find their way to the newest version by what is left
+                    segment_of(table_path, list_log(snapshot, table_path))
+                return advance(ctx, table_path, base, following.commits)
         return replay(ctx, snapshot, table_path, segment_of(table_path, list_log(snapshot, table_path)))
     except Violation as violation:
         raise as_error(table_path, violation) from violation
@@ -122,12 +115,19 @@ class TableState:
 # -- both ways --------------------------------------------------------------------------------------------------------
 
 
-def commits_after(
-    snapshot: Snapshot, table: str, base: TableVersion, base_view: Snapshot
-) -> list[tuple[int, Entry]] | None:
+@dataclass(frozen=True, slots=True)
+class Following:
+    """The commits after a version; `cleaned` tells whether log commits of before are gone."""
+
+    commits: list[tuple[int, Entry]]
+    cleaned: bool
+
+
+def commits_after(snapshot: Snapshot, table: str, base: TableVersion, base_view: Snapshot) -> Following | None:
     """The commits after `base`, where its own log is unchanged and they follow without a gap; None where not."""
     assert base.version is not None
-    if not _log_unchanged(snapshot, table, base.version, base_view):
+    cleaned = _cleaned(snapshot, table, base.version, base_view)
+    if cleaned is None:
         return None
     files = list_log(snapshot, table, base.version)
     newest = files.newest
@@ -136,37 +136,34 @@ def commits_after(
     wanted = range(base.version + 1, newest + 1)
     if not wanted and base.version not in files.commits:
         return None  # the checkpoint that stands for it may be another one
-    return [(v, files.commits[v]) for v in wanted] if all(v in files.commits for v in wanted) else None
+    if not all(v in files.commits for v in wanted):
+        return None
+    return Following([(v, files.commits[v]) for v in wanted], cleaned)
 
 
-def _log_unchanged(snapshot: Snapshot, table: str, version: int, base_view: Snapshot) -> bool:
-    """Tells whether every log commit up to a version is in `snapshot` what it is in `base_view`, or gone."""
+def _cleaned(snapshot: Snapshot, table: str, version: int, base_view: Snapshot) -> bool | None:
+    """Tells whether log commits of `base_view` are gone in `snapshot`; None where one up to a version is another."""
     folder = log_folder(table)
     ctx = snapshot.ctx
+    cleaned = False
     for change in tree.diff(ctx.manifests.nodes, OBJECTS, base_view.root, snapshot.root, folder):
-        if change.right is not None and _is_commit_up_to(change.path, version):
-            return False
+        if change.right is None:
+            cleaned = cleaned or log_commit_of(change.path) is not None
+        elif _is_commit_up_to(change.path, version):
+            return None
     rows = staging.iterate(ctx, snapshot.tokens, folder) if snapshot.tokens else iter(())
     for row in rows:
-        if row.entry is None or not _is_commit_up_to(row.path, version):
-            continue
-        before = base_view.get(row.path)
-        if before is None or not before.same_content(row.entry):
-            return False
-    return True
-
-
-def _refuse_gaps(snapshot: Snapshot, table: str, base_view: Snapshot) -> None:
-    """Where log commits are gone, clients must still find their way to the newest version by what is left. Raises
-    Refused(DELTA_LOG_INVALID)."""
-    nodes, folder = snapshot.ctx.manifests.nodes, log_folder(table)
-    changes = tree.diff(nodes, OBJECTS, base_view.root, snapshot.root, folder)
-    if any(change.right is None and is_log_commit(change.path) is not None for change in changes):
-        segment_of(table, list_log(snapshot, table))
+        if row.entry is None:
+            cleaned = cleaned or log_commit_of(row.path) is not None
+        elif _is_commit_up_to(row.path, version):
+            before = base_view.get(row.path)
+            if before is None or not before.same_content(row.entry):
+                return None
+    return cleaned
 
 
 def _is_commit_up_to(path: str, version: int) -> bool:
-    found = is_log_commit(path)
+    found = log_commit_of(path)
     return found is not None and found[1] <= version
 
 

@@ -12,8 +12,8 @@ from functools import cached_property
 from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.kinds import OBJECTS, TABLES
+from lakegate.log_paths import table_prefix
 from lakegate.model import TableVersion
-from lakegate.tables.delta.log import table_prefix
 from lakegate.tables.delta.merge.reads import partition_of
 from lakegate.tables.delta.merge.side_log import Past, TableAt, no_past
 from lakegate.tables.delta.merge.transactions import Key, SideHistory, Transaction, file_at, key_of

@@ -17,9 +17,10 @@ from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.canonical import parse_json
 from lakegate.format.kinds import FILES, OBJECTS
+from lakegate.log_paths import commit_path
 from lakegate.model import Entry, FileEntry, Protocol, TableVersion
 from lakegate.tables.delta.actions import Action, FileAction, LogActions, vector_id
-from lakegate.tables.delta.log import commit_path, read_commit
+from lakegate.tables.delta.log import read_commit
 from lakegate.tables.delta.merge.side_log import Past, SideLog, TableAt, no_past
 
 LAKEGATE = "lakegate"
