@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -80,10 +81,17 @@ def _refs(session: Session, incomplete: str, names: Callable[[Repository, str], 
 
 
 def _paths(session: Session, incomplete: str) -> list[str]:
-    whole = session.default_repository() is None
-    if incomplete.count("/") < (2 if whole else 1):
-        return [f"{ref.rstrip('/')}/" for ref in _refs(session, incomplete, _branches_and_tags)]
-    repository, ref, path = session.path(incomplete)
-    start = incomplete[: len(incomplete) - len(path)]
-    page = repository.list(ref, ListRequest(path, amount=_AMOUNT, delimiter="/"))
-    return [start + item.path for item in page.items]
+    slashes = incomplete.count("/")
+    found: list[str] = []
+    if slashes < 2:  # of the ref
+        with suppress(LakegateError):
+            found += [f"{ref.rstrip('/')}/" for ref in _refs(session, incomplete, _branches_and_tags)]
+    if slashes > (1 if session.default_repository() is None else 0):
+        with suppress(LakegateError):
+            repository, ref, path = session.path(incomplete)
+            start = incomplete[: len(incomplete) - len(path)]
+            found += [
+                start + item.path
+                for item in repository.list(ref, ListRequest(path, amount=_AMOUNT, delimiter="/")).items
+            ]
+    return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
-from lakegate.errors import ErrorKind, InvalidInput
+from lakegate.errors import ErrorKind, InvalidInput, NotFound
 from lakegate.interface import Lake, Repository
 from lakegate_cli import chosen
 
@@ -114,12 +114,14 @@ class Session:
     def path(self, text: str) -> tuple[Repository, str, str]:
         """Reads `REPOSITORY/REF/PATH`, or `REF/PATH` where a repository is set; PATH may be empty.
 
-        Where a repository is set, a full name starts with `lake://` or with that repository's name.
+        Where a repository is set, a name is full that starts with `lake://` or with the name of a repository of the
+        lake. Raises InvalidInput(AMBIGUOUS_REF) where that is the name of a ref in the set repository too.
         """
         default = self.default_repository()
         plain = text.removeprefix("lake://")
-        whole = default is None or plain != text or plain.startswith(f"{default}/")
-        head, _, rest = plain.partition("/") if whole else (default or "", "", plain)
+        head, _, rest = plain.partition("/")
+        if default is not None and plain == text and not self._is_full(default, head, rest):
+            head, rest = default, plain
         ref, _, path = rest.partition("/")
         if not head or not ref:
             raise InvalidInput(
@@ -141,6 +143,28 @@ class Session:
                 hint="Both refs of a command are of one repository.",
             )
         return ref
+
+    def _is_full(self, default: str, head: str, rest: str) -> bool:
+        """Tells whether `head/rest` starts with a repository, though one is set."""
+        if not rest.partition("/")[0]:
+            return False
+        try:
+            self.repo(head)
+        except (NotFound, InvalidInput):
+            return False
+        try:
+            self.repo(default).commit_of(head)
+        except NotFound:
+            return True
+        except InvalidInput as error:
+            if error.kind is not ErrorKind.AMBIGUOUS_REF:
+                raise
+        raise InvalidInput(
+            ErrorKind.AMBIGUOUS_REF,
+            f"'{head}/{rest}' can be of the repository {head!r}, or of the ref {head!r} in the set repository "
+            f"{default!r}.",
+            hint=f"Write lake://{head}/{rest} or lake://{default}/{head}/{rest}.",
+        )
 
 
 def _is_url(lake: str) -> bool:

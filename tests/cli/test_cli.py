@@ -160,6 +160,35 @@ def test_a_set_repository_lets_refs_stand_alone(lakegate: Any, monkeypatch: pyte
     lakegate("cat", "main/a", status=1)
 
 
+def test_a_full_name_is_one_whatever_repository_is_set(lakegate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first segment is a repository where it names one; where it is a ref of the one that is set too, neither."""
+    lakegate("repo", "create", "other")
+    monkeypatch.setenv("LAKEGATE_REPO", "other")
+    lakegate("put", "-", "sales/main/a", stdin=b"one")
+    assert lakegate("ls", "-r", "sales/main/").split()[-1] == "a"
+    assert lakegate("ls", "main/") == ""
+    lakegate("cat", "sales/none/a", status=1)
+    assert "'none'" in lakegate.errors
+    assert lakegate.completed("lakegate ls sales/m") == ["sales/main/"]
+    assert lakegate.completed("lakegate ls sales/main/") == ["sales/main/a"]
+
+    lakegate("branch", "create", "sales")
+    lakegate("cat", "sales/main/a", status=1)
+    for meant in ("lake://sales/main/a", "lake://other/sales/main/a"):
+        assert meant in lakegate.errors
+    assert lakegate.json("put", "-", "sales/main/a", status=1)["code"] == "ambiguous_ref"
+    lakegate("put", "-", "lake://other/sales/main/a", stdin=b"two")
+    assert lakegate("cat", "lake://sales/main/a") == "one"
+    assert lakegate("ls", "-r", "sales").split()[-1] == "main/a"
+
+    monkeypatch.setenv("LAKEGATE_REPO", "sales")
+    lakegate("branch", "create", "sales")
+    lakegate("cat", "sales/main/a", status=1)
+    assert lakegate("cat", "main/a") == "one"
+    monkeypatch.setenv("LAKEGATE_REPO", "nowhere")
+    assert lakegate("cat", "lake://sales/main/a") == lakegate("cat", "sales/main/a") == "one"
+
+
 def test_use_remembers_the_lake_from_anywhere(lakegate: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lakegate("put", "-", "sales/main/a", stdin=b"one")
     lakegate("use", "sales")
