@@ -20,12 +20,13 @@ _DECODE_STEP = 512
 class Rows:
     """An immutable run of rows of one layout, sorted by its key column, no key twice. Thread-safe."""
 
-    __slots__ = ("_data", "_offsets", "batch", "key_index", "layout")
+    __slots__ = ("_columns", "_data", "_offsets", "batch", "key_index", "layout")
 
     def __init__(self, layout: Layout, batch: pa.RecordBatch) -> None:
         self.layout = layout
         self.batch = batch
         self.key_index = layout.key_index
+        self._columns: list[pa.Array] | None = None
         self._offsets: memoryview | None = None
         self._data: memoryview | None = None
 
@@ -58,6 +59,14 @@ class Rows:
         if self.nbytes <= 2 * self.batch.nbytes + 4096:
             return self
         return Rows(self.layout, _one_batch([self.batch.slice(0, 0), self.batch]))
+
+    @property
+    def columns(self) -> list[pa.Array]:
+        """The columns, in the order of the layout. Kept, for Arrow makes new objects of them at every look."""
+        columns = self._columns
+        if columns is None:
+            columns = self._columns = self.batch.columns
+        return columns
 
     @property
     def keys(self) -> pa.StringArray:
@@ -100,7 +109,7 @@ class Rows:
         return Rows(self.layout, self.batch.slice(start, stop - start))
 
     def row(self, position: int) -> Row:
-        return tuple(column[position].as_py() for column in self.batch.columns)
+        return tuple(column[position].as_py() for column in self.columns)
 
     def value(self, column: str, position: int) -> Any:
         return self.batch.column(self.layout.index(column))[position].as_py()

@@ -1,13 +1,18 @@
-"""Finds the rows in which two runs differ: whole stretches are compared at once, and halved where they differ."""
+"""Finds the rows in which two runs differ. Whole stretches are compared at once, column by column; no Python value is
+made of a row."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from lakegate.format.arrays import mask
 from lakegate.format.rows import Rows
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _WINDOW = 64
-_FEW = 8
 
 
 def differing(left: Rows | None, right: Rows | None) -> Iterator[tuple[int | None, int | None]]:
@@ -18,12 +23,12 @@ def differing(left: Rows | None, right: Rows | None) -> Iterator[tuple[int | Non
         for position in range(len(right) if right is not None else 0):
             yield None, position
         return
+    columns = _compared(left, right)
     i = j = 0
     while i < len(left) and j < len(right):
         length = _same_keys(left, i, right, j)
         if length:
-            for k in _unequal(left, i, right, j, length):
-                yield i + k, j + k
+            yield from ((i + k, j + k) for k in _unequal(columns, i, j, length))
             i += length
             j += length
         if i < len(left) and j < len(right):
@@ -38,6 +43,15 @@ def differing(left: Rows | None, right: Rows | None) -> Iterator[tuple[int | Non
                 j = stop
     yield from ((position, None) for position in range(i, len(left)))
     yield from ((None, position) for position in range(j, len(right)))
+
+
+def _compared(left: Rows, right: Rows) -> list[tuple[pa.Array, pa.Array]]:
+    """The columns in which rows of the same key can differ: all but the key and those that are null throughout."""
+    return [
+        (ours, theirs)
+        for index, (ours, theirs) in enumerate(zip(left.columns, right.columns, strict=True))
+        if index != left.key_index and (ours.null_count < len(ours) or theirs.null_count < len(theirs))
+    ]
 
 
 def _same_keys(left: Rows, i: int, right: Rows, j: int) -> int:
@@ -57,20 +71,18 @@ def _same_keys(left: Rows, i: int, right: Rows, j: int) -> int:
     return length
 
 
-def _unequal(left: Rows, i: int, right: Rows, j: int, length: int) -> list[int]:
-    """Offsets of the rows that differ in a column, within a stretch of rows with the same keys. Halves what differs
-    down to a few rows."""
-    found: list[int] = []
-    todo = [(0, length)]
-    while todo:
-        start, stop = todo.pop()
-        ours, theirs = left.slice(i + start, i + stop), right.slice(j + start, j + stop)
-        if ours.batch.equals(theirs.batch):
+def _unequal(columns: list[tuple[pa.Array, pa.Array]], i: int, j: int, length: int) -> list[int]:
+    """Offsets, ascending, of the rows that differ in some column, within a stretch of rows with the same keys."""
+    import pyarrow.compute as pc
+
+    found: set[int] = set()
+    for ours, theirs in columns:
+        mine, other = ours.slice(i, length), theirs.slice(j, length)
+        if mine.equals(other):
             continue
-        if stop - start > _FEW:
-            middle = (start + stop) // 2
-            todo += ((middle, stop), (start, middle))
-            continue
-        pairs = zip(ours.rows(), theirs.rows(), strict=True)
-        found.extend(start + k for k, (mine, other) in enumerate(pairs) if mine != other)
-    return found
+        differ = pc.call_function("not_equal", [mine, other])
+        if differ.null_count:  # at least one of the two values is null: they differ if just one is
+            alone = pc.call_function("xor", [mine.is_null(), other.is_null()])
+            differ = pc.call_function("coalesce", [differ, alone])
+        found.update(mask(differ).nonzero()[0].tolist())
+    return sorted(found)
