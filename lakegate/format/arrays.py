@@ -59,6 +59,15 @@ def mask(array: pa.BooleanArray) -> npt.NDArray[np.bool_]:
     return np.frombuffer(flags.buffers()[1], np.bool_, len(flags), flags.offset)
 
 
+def _valid(array: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which values of an array that has nulls are not null."""
+    import numpy as np
+
+    bits = np.frombuffer(array.buffers()[0], np.uint8)
+    end = array.offset + len(array)
+    return np.unpackbits(bits, count=end, bitorder="little")[array.offset :].view(np.bool_)
+
+
 def numbers(array: pa.Int64Array) -> npt.NDArray[np.int64]:
     """An array of int64 without nulls."""
     import numpy as np
@@ -80,15 +89,15 @@ def serialised(column: Column, array: pa.Array) -> Iterator[memoryview]:
     ids)."""
     import numpy as np
 
-    valid = mask(array.is_valid()) if array.null_count else None
+    if column.type is ColumnType.STRING and array.null_count == len(array):
+        yield np.full(len(array), _NULL_LENGTH, "<u4").data
+        return
+    valid = _valid(array) if array.null_count else None
     if column.type is ColumnType.INT64:
         if column.nullable:
             yield (np.ones(len(array), np.bool_) if valid is None else valid).astype(np.uint8).data
         values = numbers(array if valid is None else array.fill_null(0))
         yield (values if sys.byteorder == "little" else values.astype("<i8")).data
-        return
-    if array.null_count == len(array):
-        yield np.full(len(array), _NULL_LENGTH, "<u4").data
         return
     offsets, data = strings(array)
     lengths = np.diff(offsets).astype("<u4")
