@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import merge as merge_sorted
+from operator import itemgetter
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
@@ -46,6 +47,10 @@ class Plan:
     touched: Touched
 
 
+_Step = tuple[str, Entry | None, bool]
+"""A change, and whether the destination holds something at its path."""
+
+
 @dataclass(slots=True)
 class _Tally:
     touched: Touched
@@ -66,10 +71,9 @@ def plan_three_way(ctx: RepositoryContext, sides: Sides, settlement: Settlement)
     tables = TableMerge(ctx, sides, choices, settlement.replaying, dry_run=settlement.dry_run)
     decisions = list(tables.decide())
     tally.conflicts += [conflict for decision in decisions for conflict in decision.conflicts]
-    # The files of a table inside another stand among the outer one's.
-    whole = merge_sorted(*(decision.changes for decision in decisions), key=_path)
+    whole = _whole(ctx, sides.destination.objects_root, decisions)
     plain = _plain(ctx, sides, choices, _Covered(tables.placement, decisions), tally)
-    steps = _counted(ctx, sides.destination.objects_root, merge_sorted(plain, whole, key=_path), tally, tables)
+    steps = _counted(merge_sorted(plain, whole, key=itemgetter(0)), tally, tables)
     root: NodeId | None = None
     if settlement.dry_run or tally.conflicts:
         for _ in steps:
@@ -98,9 +102,15 @@ class _Covered:
         return path.rpartition("/")[0] in self._partitions or self.placement.table_of(path) in self._tables
 
 
+def _whole(ctx: RepositoryContext, root: NodeId, decisions: list[Decision]) -> Iterator[_Step]:
+    """The changes that tables make. The files of a table inside another stand among the outer one's."""
+    for path, entry in merge_sorted(*(decision.changes for decision in decisions), key=itemgetter(0)):
+        yield path, entry, tree.get(ctx.manifests.nodes, OBJECTS, root, path, scan=True) is not None
+
+
 def _plain(
     ctx: RepositoryContext, sides: Sides, choices: Resolutions, covered: _Covered, tally: _Tally
-) -> Iterator[Change]:
+) -> Iterator[_Step]:
     """Merges by path everything that no decision covers."""
     triples = tree.merge(
         ctx.manifests.nodes,
@@ -127,7 +137,7 @@ def _plain(
                 continue
             if take is Take.DESTINATION:
                 continue
-        yield triple.path, source
+        yield triple.path, source, destination is not None
 
 
 def _needs_files(ctx: RepositoryContext, sides: Sides, table: str, path: str, known: dict[str, bool]) -> bool:
@@ -153,11 +163,8 @@ def _keeps_house(ctx: RepositoryContext, sides: Sides, table: str, known: dict[s
     return known[table]
 
 
-def _counted(
-    ctx: RepositoryContext, root: NodeId, steps: Iterator[Change], tally: _Tally, tables: TableMerge
-) -> Iterator[Change]:
-    for path, entry in steps:
-        present = tree.get(ctx.manifests.nodes, OBJECTS, root, path, scan=True) is not None
+def _counted(steps: Iterator[_Step], tally: _Tally, tables: TableMerge) -> Iterator[Change]:
+    for path, entry, present in steps:
         tally.touched.see(path, was_there=present, stays=entry is not None)
         tables.see(path, entry is None)
         if entry is None:
@@ -167,10 +174,6 @@ def _counted(
         else:
             tally.added += 1
         yield path, entry
-
-
-def _path(change: Change) -> str:
-    return change[0]
 
 
 def _same(left: Entry | None, right: Entry | None) -> bool:
