@@ -76,7 +76,7 @@ def _plan(
     origin = {"operation": "merge", "source": source, "sourceCommit": theirs}
     earlier = held_since(ctx, (state.commit, theirs), base)
     pasts = past_of(ctx, theirs, base), past_of(ctx, state.commit, base)
-    replaying = Replaying(request.isolation, origin, earlier=earlier, pasts=pasts)
+    replaying = Replaying(request.isolation, origin, whole=True, earlier=earlier, pasts=pasts)
     settlement = Settlement(request.resolutions, request.strategy, request.dry_run, replaying)
     return base, plan_three_way(ctx, sides, settlement)
 

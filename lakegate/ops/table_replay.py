@@ -44,7 +44,8 @@ class Replaying:
     names the operation of a version that no single one of the source's stands behind. `earlier` finds an object that
     some commit of either side held since the base: what a vacuum took away may be needed again. `pasts` are those of
     the source and the destination: log commits that were cleaned up tell still what came over before. `owner` tells the
-    table that a path belongs to: others may lie inside its folder (None: there are none)."""
+    table that a path belongs to: others may lie inside its folder (None: there are none). `whole` says
+    that all that the source did is merged."""
 
     isolation: Isolation = Isolation.WRITE_SERIALIZABLE
     origin: Mapping[str, Any] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class Replaying:
     earlier: Callable[[str], Entry | None] = _nowhere
     pasts: tuple[Past, Past] = (no_past, no_past)
     owner: Callable[[str], str | None] | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def replay_table(ctx: RepositoryContext, three: Three, how: Replaying, *, dry_ru
     whose path holds another file.
     """
     stored = _Stored(ctx, three, how)
-    plan = plan_merge(ctx, three, Replay(how.isolation, ctx.clock(), how.origin, how.verb), stored.readers())
+    plan = plan_merge(ctx, three, Replay(how.isolation, ctx.clock(), how.origin, how.verb, how.whole), stored.readers())
     if plan.clashes or not plan.commits:
         return Replayed(plan)
     coming: dict[str, Entry] = {}

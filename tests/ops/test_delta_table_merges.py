@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lakegate.context import RepositoryContext
 from lakegate.errors import MergeConflict, Refused
 from lakegate.lake import EmbeddedLake
 from lakegate.log_paths import commit_path
@@ -14,15 +15,19 @@ from lakegate.model import (
     ApplyRequest,
     CommitRequest,
     ConflictKind,
+    Entry,
     Isolation,
     ListRequest,
     MergeRequest,
     Resolution,
     RollbackMode,
     RollbackRequest,
+    TableOutcome,
     Take,
 )
 from lakegate.repository import EmbeddedRepository
+from lakegate.tables.delta import log
+from lakegate.tables.delta.log import read_bytes
 from lakegate.testing.delta import Line, add, log_body, metadata, protocol, remove
 
 INFO: Line = {"commitInfo": {"operation": "WRITE", "operationParameters": {"mode": "Append"}}}
@@ -30,7 +35,7 @@ INFO: Line = {"commitInfo": {"operation": "WRITE", "operationParameters": {"mode
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Iterator[EmbeddedRepository]:
-    with EmbeddedLake.create(tmp_path / "lake") as lake:
+    with EmbeddedLake.create(tmp_path / "lake", environment={"LAKEGATE_STORAGE_FSYNC": "false"}) as lake:
         lake.create_repository("tables")
         yield lake.repository("tables")
 
@@ -202,6 +207,47 @@ def test_a_vacuum_that_no_log_tells_of_takes_nothing_from_the_destination(repo: 
         assert (outcome.conflicts, outcome.changes.removed, outcome.changes.added) == ((), 0, 1)
     assert live(repo, "main", "t") == {"a"}
     assert repo.open("main", "t/a").read() == b"0123456789"
+
+
+# -- merges again and again -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def logs_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The log files that are read from the store, with no commit kept in memory."""
+    found: list[str] = []
+
+    def counted(ctx: RepositoryContext, table: str, entry: Entry) -> bytes:
+        found.append(entry.path)
+        return read_bytes(ctx, table, entry)
+
+    monkeypatch.setattr(log, "read_bytes", counted)
+    monkeypatch.setattr(log, "_CACHE_LARGEST", 0)
+    return found
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_a_merge_reads_what_is_new_however_many_came_before(
+    repo: EmbeddedRepository, logs_read: list[str], both_ways: bool
+) -> None:
+    write(repo, "main", "t", 0, protocol(), metadata(), add("a"))
+    repo.create_branch("exp", "main")
+    expected, reads = {"a"}, list[list[int]]()
+    for step in range(6):
+        for branch in ("main", "exp"):
+            version = repo.table(branch, "t").version
+            assert version is not None
+            write(repo, branch, "t", version + 1, add(f"{branch}{step}"))
+            expected.add(f"{branch}{step}")
+        reads.append([])
+        for source, destination in (("exp", "main"), ("main", "exp"))[: 1 + both_ways]:
+            logs_read.clear()
+            (report,) = repo.merge(source, destination, MergeRequest(dry_run=True)).tables
+            assert report.outcome is TableOutcome.REPLAYED
+            reads[-1].append(len(logs_read))
+            repo.merge(source, destination)
+            assert live(repo, destination, "t") == expected
+    assert max(map(max, reads[1:])) <= 5, reads
 
 
 # -- logs that were cleaned up ----------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from lakegate.tables.delta.merge.metadata import (
     retold_types,
     transaction_clashes,
 )
+from lakegate.tables.delta.merge.parting import PARTED, Record, destination_since, record_of, source_since
 from lakegate.tables.delta.merge.side_log import Past, TableAt, no_past
 from lakegate.tables.delta.merge.standing import Standing
 from lakegate.tables.delta.merge.transactions import (
@@ -60,12 +61,14 @@ class Three:
 @dataclass(frozen=True, slots=True)
 class Replay:
     """How to merge. `origin` goes into each new version's commitInfo: which merge brought it; `verb` names the
-    operation of a version that no single transaction stands behind."""
+    operation of a version that no single transaction stands behind. `whole`: all that the source did since their merge
+    base is merged, so that later merges may build on what this one records."""
 
     isolation: Isolation
     now: int
     origin: Mapping[str, Any] = field(default_factory=dict)
     verb: str = "MERGE BRANCH"
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +105,14 @@ def plan_merge(ctx: RepositoryContext, three: Three, replay: Replay, readers: Re
     Work is in proportion to what the sides did since the base, not to the table; nothing is stored. All clashes are
     found, not only the first. Raises Refused for a log that is not valid.
     """
-    ours = side_history(ctx, three.base, three.source, readers.source_past)
-    theirs = side_history(ctx, three.base, three.destination, readers.destination_past)
+    ours = source_since(ctx, three.base, three.source) if replay.whole else None
+    ours = ours or side_history(ctx, three.base, three.source, readers.source_past)
     if ours.squashed and len(ours.transactions) > 1:
         ours = squashed(ctx, ours)
-    return _Merge(ctx, three, replay, readers, ours, theirs).plan()
+    since = destination_since(ctx, three.base, three.destination, ours) if replay.whole else None
+    theirs, before = since or (side_history(ctx, three.base, three.destination, readers.destination_past), None)
+    merging = _Merge(ctx, three, replay, readers, ours, theirs)
+    return merging.plan(record_of(ctx, three.source, ours, theirs, before) if replay.whole else None)
 
 
 class _Merge:
@@ -139,8 +145,9 @@ class _Merge:
             standing,
         )
         self._files = FileMerge(ctx, sources, readers.vector, readers.holds)
+        self._told: dict[str, Any] = {}
 
-    def plan(self) -> MergePlan:
+    def plan(self, record: Record | None) -> MergePlan:
         carried = [
             Carried() if shared else self._files.carry(transaction)
             for transaction, shared in zip(self._all.transactions, self._shared, strict=True)
@@ -153,6 +160,8 @@ class _Merge:
         versions: list[ReplayedVersion] = []
         undo = self._files.undo()
         touched = [undo, *carried]
+        if record is not None and not undo.removes and not any(part.left_out or part.outdated for part in carried):
+            self._told[PARTED] = record.as_info()
         if undo.adds or undo.removes:
             commits.append(writer.append(self._undo_draft(undo)))
             note = "a compaction of the destination, undone where the source changed its files"
@@ -327,7 +336,7 @@ class _Merge:
         return None if made == writer.metadata else made
 
     def _info(self, transaction: Transaction) -> dict[str, Any]:
-        told: dict[str, Any] = dict(self._replay.origin)
+        told: dict[str, Any] = {**self._replay.origin, **self._told}
         if transaction.version is None:
             if transaction.covers:
                 told[COVERS] = list(transaction.covers)

@@ -121,8 +121,12 @@ def side_history(ctx: RepositoryContext, base: TableAt, side: TableAt, past: Pas
     Work is in proportion to the versions since the base, and to what the states differ in. Raises Refused where a log
     commit is not valid.
     """
-    log = SideLog.of(ctx, base, side, past)
-    transactions = _logged(ctx, base, side, log)
+    return history_of(ctx, base, side, SideLog.of(ctx, base, side, past))
+
+
+def history_of(ctx: RepositoryContext, base: TableAt, side: TableAt, log: SideLog) -> SideHistory:
+    """The same from the log commits in question, held against the states."""
+    transactions = logged(ctx, base, side, log)
     leftover = _leftover(ctx, base.version, side.version, transactions)
     made = {file.path for _, file, there in leftover if file is not None and there is None}
     undone = [t for t in transactions if t.is_rearrangement and any(action.path in made for action in t.adds)]
@@ -147,7 +151,7 @@ def squashed(ctx: RepositoryContext, history: SideHistory) -> SideHistory:
 # -- from the log -----------------------------------------------------------------------------------------------------
 
 
-def _logged(ctx: RepositoryContext, base: TableAt, side: TableAt, log: SideLog) -> list[Transaction]:
+def logged(ctx: RepositoryContext, base: TableAt, side: TableAt, log: SideLog) -> list[Transaction]:
     """The log commits that the side has and the base has not, but for those that repeat some of the base's."""
     path = side.version.path
     metadata = _metadata(base.version)
@@ -157,12 +161,10 @@ def _logged(ctx: RepositoryContext, base: TableAt, side: TableAt, log: SideLog) 
     found: list[Transaction] = []
     for version, entry in sorted(log.new.items()):
         actions = read_commit(ctx, path, version, entry)
-        origins = (_origin(actions.version, entry), *_told(actions, ORIGINS))
+        origins = (origin_of(actions.version, entry), *_told(actions, ORIGINS))
         covers = _told(actions, COVERS)
-        in_base = any(origin in repeated or _is_in(ctx, base, origin) for origin in origins)
-        in_base = in_base or (
-            bool(covers) and all(origin in repeated or _is_in(ctx, base, origin) for origin in covers)
-        )
+        in_base = any(origin in repeated or is_in(ctx, base, origin) for origin in origins)
+        in_base = in_base or (bool(covers) and all(origin in repeated or is_in(ctx, base, origin) for origin in covers))
         if not in_base:
             made = _transaction(ctx, actions, entry, metadata, protocol)
             removed, updated = live.removed_by(actions), live.updated_by(actions)
@@ -178,7 +180,7 @@ def _repeated(ctx: RepositoryContext, path: str, old: Mapping[int, Entry]) -> se
         origin
         for version, entry in old.items()
         for actions in (read_commit(ctx, path, version, entry),)
-        for origin in (_origin(version, entry), *_told(actions, ORIGINS), *_told(actions, COVERS))
+        for origin in (origin_of(version, entry), *_told(actions, ORIGINS), *_told(actions, COVERS))
     }
 
 
@@ -225,8 +227,8 @@ class _Live:
         return self._added.get(path) or file_at(self._ctx, self._base, path)
 
 
-def _is_in(ctx: RepositoryContext, base: TableAt, origin: str) -> bool:
-    """Tells whether the base's log holds the commit that an origin names, as `<version>:<digest>`."""
+def is_in(ctx: RepositoryContext, base: TableAt, origin: str) -> bool:
+    """Tells whether the base's log holds the commit that an origin names."""
     version, _, digest = origin.partition(":")
     if not version.isdecimal() or int(version) > (base.version.version or 0):
         return False
@@ -234,7 +236,8 @@ def _is_in(ctx: RepositoryContext, base: TableAt, origin: str) -> bool:
     return entry is not None and _digest(entry) == digest
 
 
-def _origin(version: int, entry: Entry) -> str:
+def origin_of(version: int, entry: Entry) -> str:
+    """What identifies a log commit, as `<version>:<digest>`."""
     return f"{version}:{_digest(entry)}"
 
 

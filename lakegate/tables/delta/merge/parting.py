@@ -1,0 +1,220 @@
+"""What a merge records for the next one, so that this need not read all versions since the two logs parted.
+
+Every merge of the same two branches has to know which of a side's versions the other has already, and what a side wrote
+that the other never saw. Each version that a merge writes says so in its commitInfo, of all versions below it: up to
+which version it holds the source's, and that all others since the logs parted are writes of its own clients, and
+which. A later merge reads a log from its newest version back to such a record. Where there is none that fits,
+it reads all, as `transactions` has it; so a record is only written where it is sure to be true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lakegate import tree
+from lakegate.context import RepositoryContext
+from lakegate.format.kinds import OBJECTS
+from lakegate.log_paths import commit_path, table_prefix
+from lakegate.model import Entry, TableVersion
+from lakegate.tables.delta.actions import LogActions
+from lakegate.tables.delta.log import read_commit
+from lakegate.tables.delta.merge.reads import is_blind
+from lakegate.tables.delta.merge.side_log import SideLog, TableAt
+from lakegate.tables.delta.merge.transactions import (
+    LAKEGATE,
+    SideHistory,
+    Transaction,
+    file_at,
+    history_of,
+    is_in,
+    logged,
+    origin_of,
+)
+
+PARTED = "parted"
+_MOST = 100  # origins that a record lists
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a merge knew of the destination's log.
+
+    until    the source's newest log commit: the log holds what the source had done by then
+    foreign  the origins of the versions that other merges and cherry-picks brought since the two logs parted; all
+             others are the source's, or plain writes that change no definition
+    ahead    the log commits that the source has not: plain writes all; None where they were too many
+    """
+
+    until: str
+    foreign: tuple[str, ...] = ()
+    ahead: tuple[str, ...] | None = ()
+
+    @classmethod
+    def told_by(cls, actions: LogActions) -> Record | None:
+        told = (actions.info or {}).get(LAKEGATE)
+        record = told.get(PARTED) if isinstance(told, dict) else None
+        if not isinstance(record, dict) or not isinstance(record.get("until"), str):
+            return None
+        foreign, ahead = _texts(record.get("foreign")), _texts(record.get("ahead"))
+        return None if foreign is None else cls(record["until"], foreign, ahead)
+
+    def as_info(self) -> Mapping[str, Any]:
+        told: dict[str, Any] = {"until": self.until, "foreign": list(self.foreign)}
+        return told if self.ahead is None else {**told, "ahead": list(self.ahead)}
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """A side's newest log commits, those after the merge that took in the base; and what that merge recorded."""
+
+    record: Record
+    commits: Mapping[int, Entry]
+
+
+def recent(ctx: RepositoryContext, base: TableAt, side: TableAt) -> Recent | None:
+    """Reads a side's log back to the merge that took in the base. None where no version tells of it: before the
+    version that both logs have, or before one that was cleaned up."""
+    path = side.version.path
+    found: dict[int, Entry] = {}
+    for version in range(side.version.version or 0, -1, -1):
+        place = commit_path(path, version)
+        entry, other = (tree.get(ctx.manifests.nodes, OBJECTS, at.root, place) for at in (side, base))
+        if entry is None or (other is not None and other.same_content(entry)):
+            return None
+        record = Record.told_by(read_commit(ctx, path, version, entry))
+        if record is not None and _is_newest(ctx, base, record.until):
+            return Recent(record, found)
+        found[version] = entry
+    return None
+
+
+def source_since(ctx: RepositoryContext, base: TableAt, side: TableAt) -> SideHistory | None:
+    """What the source did that the base has not, where the source's last merge of the base tells; else None."""
+    since = recent(ctx, base, side)
+    if since is None or since.record.ahead is None:
+        return None
+    commits = dict(since.commits)
+    for origin in since.record.ahead:
+        version = _version_of(origin)
+        entry = tree.get(ctx.manifests.nodes, OBJECTS, side.root, commit_path(side.version.path, version))
+        if entry is None or origin_of(version, entry) != origin:
+            return None
+        commits[version] = entry
+    history = history_of(ctx, base, side, SideLog(commits, {}, untold=False))
+    return None if history.squashed or not all(map(is_plain, history.transactions)) else history
+
+
+def destination_since(
+    ctx: RepositoryContext, base: TableAt, side: TableAt, ours: SideHistory
+) -> tuple[SideHistory, Record] | None:
+    """What the destination did since it last took in the base, where that is all that counts; else None.
+
+    It is where the source only appended, and read nothing: then of what the destination did before, nothing can stand
+    against it but that the destination has it already.
+    """
+    if _definition(base.version) != _definition(side.version) or not all(
+        _appends(transaction) and _is_new(ctx, base, side, transaction) for transaction in ours.transactions
+    ):
+        return None
+    since = recent(ctx, base, side)
+    if since is None or any(set(since.record.foreign) & set(transaction.origins) for transaction in ours.transactions):
+        return None
+    transactions = logged(ctx, base, side, SideLog(since.commits, {}, untold=False))
+    if any(transaction.metadata is not None or transaction.protocol is not None for transaction in transactions):
+        return None
+    return SideHistory(base.version, side.version, tuple(transactions)), since.record
+
+
+def record_of(
+    ctx: RepositoryContext, source: TableAt, ours: SideHistory, theirs: SideHistory, before: Record | None
+) -> Record | None:
+    """What a merge of all that the source did may record of the destination's log; None where that is not sure.
+    `before`: what an earlier merge recorded, where `theirs` is only what came since."""
+    version = source.version.version or 0
+    entry = tree.get(ctx.manifests.nodes, OBJECTS, source.root, commit_path(source.version.path, version))
+    if entry is None or ours.squashed or theirs.squashed or theirs.untold:
+        return None
+    known = {origin for transaction in ours.transactions for origin in transaction.origins}
+    foreign = list(before.foreign) if before is not None else []
+    ahead = list(before.ahead or ()) if before is not None else []
+    told = before is None or before.ahead is not None
+    for transaction in theirs.transactions:
+        if known & set(transaction.origins) or not _is_known(transaction):
+            return None
+        if is_plain(transaction):
+            ahead.append(transaction.origins[0])
+        else:
+            foreign += transaction.origins
+    if len(foreign) > _MOST:
+        return None
+    listed = told and not foreign and len(ahead) <= _MOST
+    return Record(origin_of(version, entry), tuple(foreign), tuple(ahead) if listed else None)
+
+
+def is_plain(transaction: Transaction) -> bool:
+    """Tells whether a client wrote it here, and changed no definition of the table."""
+    return _is_known(transaction) and LAKEGATE not in transaction.info
+
+
+def _is_known(transaction: Transaction) -> bool:
+    """Tells whether it is one transaction, and nothing else, that its origins name, and it changes no definition."""
+    return (
+        transaction.version is not None
+        and transaction.metadata is None
+        and transaction.protocol is None
+        and not transaction.covers
+        and (LAKEGATE not in transaction.info or len(transaction.origins) > 1)
+    )
+
+
+def _appends(transaction: Transaction) -> bool:
+    return (
+        is_blind(transaction)
+        and transaction.metadata is None
+        and transaction.protocol is None
+        and not (transaction.covers or transaction.domains or transaction.updated)
+    )
+
+
+def _is_new(ctx: RepositoryContext, base: TableAt, side: TableAt, transaction: Transaction) -> bool:
+    """Tells whether a log can't hold a transaction, and has not advanced its applications, but for what it tells."""
+    prefix = table_prefix(side.version.path)
+    return (
+        not any(_may_hold(ctx, side, origin) for origin in transaction.origins)
+        and not any(
+            tree.get(ctx.manifests.nodes, OBJECTS, side.root, prefix + action.path) is not None
+            or file_at(ctx, side.version, action.path) is not None
+            or file_at(ctx, base.version, action.path) is not None
+            for action in transaction.files
+        )
+        and all(base.version.txns.get(app) == side.version.txns.get(app) for app in transaction.txns)
+    )
+
+
+def _may_hold(ctx: RepositoryContext, side: TableAt, origin: str) -> bool:
+    """Tells whether a log holds the commit that an origin names, or held it, for all that can be told."""
+    version = _version_of(origin)
+    if version > (side.version.version or 0):
+        return False
+    entry = tree.get(ctx.manifests.nodes, OBJECTS, side.root, commit_path(side.version.path, version))
+    return entry is None or origin_of(version, entry) == origin
+
+
+def _is_newest(ctx: RepositoryContext, base: TableAt, origin: str) -> bool:
+    return _version_of(origin) == base.version.version and is_in(ctx, base, origin)
+
+
+def _version_of(origin: str) -> int:
+    """The version that an origin names; 0, which no log lacks, where it names none."""
+    version = origin.partition(":")[0]
+    return int(version) if version.isdecimal() else 0
+
+
+def _definition(table: TableVersion) -> tuple[object, ...]:
+    return table.metadata, table.protocol
+
+
+def _texts(told: Any) -> tuple[str, ...] | None:
+    return tuple(map(str, told)) if isinstance(told, Sequence) and not isinstance(told, str) else None
