@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve install test check bench format docs wheel clean
+.PHONY: help demo serve install test spark check bench format docs wheel clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -29,6 +29,10 @@ serve: install ## serve the lake in the folder lake/ on port 8000 (made where it
 
 test: install ## run the tests
 	$(BIN)/pytest -q -n 2
+
+spark: install ## install Spark with Delta Lake in .spark (600 MB; needs Java), and run the tests with it
+	$(BIN)/python tests/spark/install.py .spark
+	LAKEGATE_TESTS_SPARK=$(CURDIR)/.spark $(BIN)/pytest -q tests/spark
 
 check: install ## lint, format, types, import layers, generated documents
 	$(BIN)/ruff check .
@@ -55,4 +59,4 @@ wheel: install ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --installer uv
 
 clean: ## remove the environment and what was built
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .spark dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
