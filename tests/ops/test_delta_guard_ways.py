@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
+from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, LakegateError, PreconditionFailed, Refused
 from lakegate.lake import EmbeddedLake
-from lakegate.model import CommitRequest, PutRequest
+from lakegate.model import CommitRequest, PutRequest, TableVersion
 from lakegate.repository import EmbeddedRepository
+from lakegate.snapshot import Snapshot
+from lakegate.tables.delta import staged, state
+from lakegate.tables.delta.log import Segment
 from lakegate.testing.delta import add, log_body, metadata, protocol, remove
 
 CREATE = log_body(protocol(), metadata(), add("a"), add("b"))
@@ -168,6 +176,46 @@ def test_clean_up_and_vacuum_are_tombstones_of_the_branch(repo: EmbeddedReposito
     assert repo.table("main", "t").files == 1
     for ref in ("kept", "exp", "main~1"):
         assert repo.open(ref, "t/a").read() == b"0123456789"
+
+
+def test_a_checkpoint_that_stands_for_the_head_is_not_replayed_again(
+    repo: EmbeddedRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commit was cleaned up: the branch's commit knows the state all the same."""
+    source = tmp_path / "source"
+    write_deltalake(source, pa.table({"id": [1]}))
+    DeltaTable(source).create_checkpoint()
+    for file in source.rglob("*.*"):
+        put(repo, f"u/{file.relative_to(source).as_posix()}", file.read_bytes())
+    repo.commit("main", CommitRequest("copied"))
+    repo.delete("main", commit_path(0, "u"))
+    repo.commit("main", CommitRequest("cleaned up"))
+    head = repo.table("main", "u")
+    checkpoint = tmp_path / f"{0:020d}.checkpoint.parquet"
+    put(repo, "u/next", b"0123456789")
+
+    replayed: list[str] = []
+    original = state.replay
+
+    def counted(ctx: RepositoryContext, view: Snapshot, table: str, segment: Segment) -> TableVersion:
+        replayed.append(table)
+        return original(ctx, view, table, segment)
+
+    monkeypatch.setattr(state, "replay", counted)
+    monkeypatch.setattr(staged, "_slots", OrderedDict())
+    with pytest.raises(PreconditionFailed):
+        put(repo, commit_path(1, "u"), log_body(remove("nothing")))
+    put(repo, commit_path(1, "u"), log_body(add("next")))
+    repo.commit("main", CommitRequest("appended"))
+    assert not replayed
+    assert repo.table("main", "u").files == head.files + 1
+
+    repo.create_branch("other", "main~1")
+    pq.write_table(pq.ParquetFile(source / "_delta_log" / checkpoint.name).read(), checkpoint, compression="gzip")
+    repo.put("other", f"u/_delta_log/{checkpoint.name}", checkpoint.read_bytes())
+    repo.put("other", "u/next", b"0123456789")
+    repo.put("other", commit_path(1, "u"), log_body(add("next")))
+    assert replayed == ["u"]  # it could be one of another history
 
 
 def test_a_live_file_that_was_deleted_stops_the_commit(repo: EmbeddedRepository) -> None:

@@ -23,7 +23,7 @@ from lakegate.tables.delta.actions import (
 )
 from lakegate.tables.delta.checkpoint import NamedAction, read_checkpoint
 from lakegate.tables.delta.faults import Violation, as_error, log_invalid
-from lakegate.tables.delta.log import Checkpoint, Segment, list_log, read_commit, segment_of
+from lakegate.tables.delta.log import Checkpoint, LogFiles, Segment, list_log, read_commit, segment_of
 from lakegate.tables.delta.protocol import check_protocol, is_enabled
 from lakegate.tables.delta.replay import FileChange, FileEvents, fold, replay_path
 from lakegate.tables.digest import with_digest
@@ -134,11 +134,19 @@ def commits_after(snapshot: Snapshot, table: str, base: TableVersion, base_view:
     if newest is None or newest < base.version:
         return None
     wanted = range(base.version + 1, newest + 1)
-    if not wanted and base.version not in files.commits:
-        return None  # the checkpoint that stands for it may be another one
+    if not wanted and base.version not in files.commits and not _stood_for_it(files, table, base.version, base_view):
+        return None
     if not all(v in files.commits for v in wanted):
         return None
     return Following([(v, files.commits[v]) for v in wanted], cleaned)
+
+
+def _stood_for_it(files: LogFiles, table: str, version: int, base_view: Snapshot) -> bool:
+    """Tells whether the checkpoint that stands for a version without a commit did so in `base_view` already."""
+    if version not in files.checkpoints or base_view.get(commit_path(table, version)) is not None:
+        return False
+    held = ((base_view.get(entry.path), entry) for entry in files.checkpoints[version].files)
+    return all(before is not None and before.same_content(entry) for before, entry in held)
 
 
 def _cleaned(snapshot: Snapshot, table: str, version: int, base_view: Snapshot) -> bool | None:
