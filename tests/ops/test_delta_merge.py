@@ -229,6 +229,14 @@ def test_only_the_partitions_that_the_destination_changed_are_left_out(case: Cas
     assert case.checked().paths == {"b", "cd"}
 
 
+def test_a_change_on_top_of_compactions_that_were_undone_in_between_is_a_conflict(case: Case) -> None:
+    undo: Body = (info("RESTORE"), remove("c", dataChange=False), *(add(path, dataChange=False) for path in "ab"))
+    ours = [compact("a", "b", into="c"), undo, compact("a", "b", into="d"), rewrite("d", "d1")]
+    plan = case.merge([START], ours, [(info("DELETE"), remove("a"))])
+    assert kinds(plan) == {K.CONCURRENT_DELETE_DELETE}
+    assert [transaction.version for clash in plan.clashes for transaction in clash.destination] == [1]
+
+
 def test_both_compacted_and_the_source_went_on(case: Case) -> None:
     ours = [compact("a", "b", into="s"), rewrite("s", "s1")]
     plan = case.merge([START], ours, [compact("b", "a", into="d")])

@@ -241,14 +241,16 @@ class FileMerge:
 
     def _changers(self, file: FileEntry) -> list[Transaction]:
         """The destination's transactions that stand in the way of a file: that removed it, or what it was made of."""
-        if file.path in self._removers:
-            return [other for other in self._removers[file.path] if not other.is_rearrangement] or self._removers[
-                file.path
-            ]
-        group = self._left_out.get(file.path)
         found: list[Transaction] = []
-        for part in group.inputs if group is not None else ():
-            found += [other for other in self._changers(part) if other not in found]
+        pending, seen = [file.path], set[str]()
+        while pending:
+            path = pending.pop()
+            removers = self._removers.get(path, [])
+            group = self._left_out.get(path) if not removers and path not in seen else None
+            seen.add(path)  # what was compacted, put back and compacted again is made of itself
+            pending += [part.path for part in reversed(group.inputs)] if group is not None else []
+            others = [other for other in removers if not other.is_rearrangement] or removers
+            found += [other for other in others if other not in found]
         return found
 
     # -- compactions --------------------------------------------------------------------------------------------------
