@@ -62,6 +62,6 @@ def check_keys(
         ErrorKind.KEY_NOT_UNIQUE,
         f"The key ({shown}) is not unique in the table {table!r} {where}: {keys:,} keys stand in {int(rows):,} rows "
         f"({examples}{', ...' if keys > 3 else ''}).",
-        hint="Name a key that tells all rows apart, or compare without a key; the first keys are in the details.",
+        hint="Name a key that tells all rows apart, or compare without a key.",
         details={"table": table, "key": names, "keys": int(keys), "rows": int(rows), "first": first},
     )

@@ -258,33 +258,30 @@ def merge_rows(versions: Versions, frame: ThreeWayFrame, resolution: Resolution)
 
 
 def _rule(frame: ThreeWayFrame, resolution: Resolution) -> str:
-    """How a row that both changed is settled, as branches of the verdict."""
-    if resolution.prefer is not None and resolution.newest is not None:
-        raise InvalidInput(
-            ErrorKind.INVALID_ARGUMENT,
-            "A merge of rows can't both prefer a side and the newest row.",
-            hint="Give `prefer` or `newest`.",
-        )
+    """How a row that both changed is settled, as branches of the verdict: the newest first, then the preferred."""
+    newest = _newest(frame, resolution.newest) if resolution.newest is not None else ""
     match resolution.prefer:
         case Take.SOURCE:
-            return "WHEN true THEN 'take'"
+            return f"{newest}WHEN true THEN 'take'"
         case Take.DESTINATION:
-            return "WHEN true THEN 'same'"
+            return f"{newest}WHEN true THEN 'same'"
         case Take.ROWS:
             raise InvalidInput(
                 ErrorKind.INVALID_ARGUMENT, "Rows can't be preferred.", hint="Prefer the source or the destination."
             )
         case None:
-            pass
-    if resolution.newest is None:
-        return ""
-    if resolution.newest not in frame.names:
+            return newest
+
+
+def _newest(frame: ThreeWayFrame, column: str) -> str:
+    """The branches of the verdict that take the row with the greater value in a column."""
+    if column not in frame.names:
         raise InvalidInput(
             ErrorKind.INVALID_ARGUMENT,
-            f"There is no column {resolution.newest!r} on every side by which a row is the newest.",
+            f"There is no column {column!r} on every side by which a row is the newest.",
             hint="Name one of " + ", ".join(frame.names) + ".",
         )
-    place = frame.names.index(resolution.newest)
+    place = frame.names.index(column)
     moments = [f"{side}.{engine_name(place)}" for side in ("o", "t")]
     if pa.types.is_floating(engine_type(arrow_type(frame.destination.columns[place].type))):
         moments = [f"nullif({moment}, 'NaN')" for moment in moments]  # the engine holds NaN for the greatest of all

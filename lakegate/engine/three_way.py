@@ -31,6 +31,10 @@ _GENERATED = "delta.generationExpression"
 _INVARIANT = "delta.invariants"
 _IDENTITY = "delta.identity."
 
+_Compared = tuple[int, FrameColumn, FrameColumn]
+"""A column that all sides have: its position in the destination's schema, from the base to the source, and from the
+base to the destination."""
+
 
 @dataclass(frozen=True, slots=True)
 class Versions:
@@ -65,28 +69,9 @@ class ThreeWayFrame:
 def three_way_frame(versions: Versions, key: Sequence[str]) -> ThreeWayFrame:
     """Lines up the sides. Raises InvalidInput(KEY_NOT_FOUND), Refused(ROWS_INCOMPATIBLE) where columns, types or rules
     for values differ so that a row of the source may be none of the destination."""
-    table = versions.destination.table.path
+    before = versions.base.table if versions.base is not None else None
+    compared, extras = line_up(before, versions.source.table, versions.destination.table)
     schema = parse_schema(versions.destination.table.schema)
-    theirs = parse_schema(versions.source.table.schema)
-    base = parse_schema(versions.base.table.schema) if versions.base is not None else None
-    _check_rules(versions.source.table, versions.destination.table, theirs, schema)
-    by_id = has_ids(schema) and has_ids(theirs)
-    for part in theirs.fields:
-        if counterpart(schema, part, by_id) is None:
-            raise incompatible(table, f"the source has a column {part.name!r}, which the destination has not")
-    compared: list[tuple[int, FrameColumn, FrameColumn]] = []
-    extras: list[int] = []
-    for position, part in enumerate(schema.fields):
-        from_source = counterpart(theirs, part, by_id)
-        before = counterpart(base, part, by_id and has_ids(base)) if base is not None else None
-        if from_source is None:
-            if before is not None:
-                raise incompatible(table, f"the source dropped the column {part.name!r}, which the destination has")
-            if not part.nullable:
-                raise incompatible(table, f"the destination's new column {part.name!r} can't be null in new rows")
-            extras.append(position)
-            continue
-        compared.append((position, *_columns(table, before, from_source, part)))
     ordered = _key_first(compared, key, tuple(part.name for part in schema.fields))
     places = {position: place for place, (position, _, _) in enumerate(ordered)}
     return ThreeWayFrame(
@@ -97,6 +82,35 @@ def three_way_frame(versions: Versions, key: Sequence[str]) -> ThreeWayFrame:
         tuple(places.get(position) for position in range(len(schema.fields))),
         schema,
     )
+
+
+def line_up(
+    before: TableVersion | None, source: TableVersion, destination: TableVersion
+) -> tuple[list[_Compared], list[int]]:
+    """Finds the compared columns, and the positions of those that the destination alone has. Raises as
+    `three_way_frame`, whatever the key."""
+    table = destination.path
+    schema, theirs = parse_schema(destination.schema), parse_schema(source.schema)
+    base = parse_schema(before.schema) if before is not None else None
+    _check_rules(source, destination, theirs, schema)
+    by_id = has_ids(schema) and has_ids(theirs)
+    for part in theirs.fields:
+        if counterpart(schema, part, by_id) is None:
+            raise incompatible(table, f"the source has a column {part.name!r}, which the destination has not")
+    compared: list[_Compared] = []
+    extras: list[int] = []
+    for position, part in enumerate(schema.fields):
+        from_source = counterpart(theirs, part, by_id)
+        at_base = counterpart(base, part, by_id and has_ids(base)) if base is not None else None
+        if from_source is None:
+            if at_base is not None:
+                raise incompatible(table, f"the source dropped the column {part.name!r}, which the destination has")
+            if not part.nullable:
+                raise incompatible(table, f"the destination's new column {part.name!r} can't be null in new rows")
+            extras.append(position)
+            continue
+        compared.append((position, *_columns(table, at_base, from_source, part)))
+    return compared, extras
 
 
 def incompatible(table: str, why: str) -> Refused:
@@ -125,12 +139,10 @@ def _columns(table: str, before: Field | None, source: Field, part: Field) -> tu
     return FrameColumn(part.name, kind, sides[0], sides[1]), FrameColumn(part.name, kind, sides[0], own)
 
 
-def _key_first(
-    compared: list[tuple[int, FrameColumn, FrameColumn]], key: Sequence[str], names: Sequence[str]
-) -> list[tuple[int, FrameColumn, FrameColumn]]:
+def _key_first(compared: list[_Compared], key: Sequence[str], names: Sequence[str]) -> list[_Compared]:
     if not key:
         raise key_not_found("", names, "names no column")
-    front: list[tuple[int, FrameColumn, FrameColumn]] = []
+    front: list[_Compared] = []
     for name in key:
         found = next((item for item in compared if item[2].name == name), None)
         if found is None or found in front:

@@ -22,8 +22,9 @@ class Resolution:
     """How one conflict is settled: `path` is a table's folder or an object's path.
 
     For `Take.ROWS` `key` names the columns that tell rows apart. Rows that both sides changed, each to another value,
-    are conflicts, unless `prefer` (SOURCE or DESTINATION) takes one side's, or `newest` names a column: the row with
-    the greater value there is taken (a row that is gone, or has null or NaN there, is older than any other).
+    are conflicts, unless `newest` names a column: the row with the greater value there is taken (a row that is gone, or
+    has null or NaN there, is older than any other); or `prefer` (SOURCE or DESTINATION; where it is not given, the
+    strategy) takes one side's, and settles with `newest` what is equally new.
     """
 
     path: str

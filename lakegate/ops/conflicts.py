@@ -8,6 +8,7 @@ from lakegate.context import RepositoryContext
 from lakegate.ids import CommitId, NodeId
 from lakegate.log_paths import commit_path
 from lakegate.model import Conflict, ConflictKind, Entry, Side, TableVersion
+from lakegate.ops.row_merge import why_no_rows
 from lakegate.snapshot import Snapshot
 from lakegate.tables.delta.log import read_commit
 from lakegate.tables.delta.merge.clashes import Clash
@@ -34,14 +35,16 @@ def object_conflict(
     )
 
 
-def partition_conflict(table: str, folder: str) -> Conflict:
+def partition_conflict(
+    table: str, folder: str, base: TableVersion | None, source: TableVersion | None, destination: TableVersion | None
+) -> Conflict:
     """Both sides replaced files of one partition of a Parquet dataset: together their rows would stand twice."""
     return Conflict(
         ConflictKind.PARQUET_PARTITION_CHANGED,
         folder,
         f"Both sides replaced files in {folder!r} of the Parquet dataset {table!r}.",
         table=table,
-        hint=f"{_take_hint(folder)} {_rows_hint(table)}",
+        hint=f"{_take_hint(folder)} {_rows_hint(base, source, destination)}",
     )
 
 
@@ -65,18 +68,26 @@ def delta_conflict(
     destination: tuple[TableVersion | None, NodeId],
 ) -> Conflict:
     """Both sides changed one Delta table; tells each side's version and operations as far as its log does."""
+    theirs, ours = source[0], destination[0]
     ids = {version.table_id for version in (base, source[0], destination[0]) if version is not None}
     other = base is not None and len(ids - {None}) > 1
-    anew = " It was begun anew under another id: what was done to one table fits no other." if other else ""
+    if theirs is None or ours is None:
+        gone, left = ("source", "destination") if theirs is None else ("destination", "source")
+        what = f"The {gone} dropped the Delta table {path!r}, which the {left} changed."
+    elif base is None:
+        what = f"Both sides created a Delta table {path!r}."
+    else:
+        anew = " It was begun anew under another id: what was done to one table fits no other." if other else ""
+        what = f"Both sides changed the Delta table {path!r} since their merge base.{anew}"
     return Conflict(
         ConflictKind.DELTA_TABLE_CHANGED,
         path,
-        f"Both sides changed the Delta table {path!r} since their merge base.{anew}",
+        what,
         table=path,
         base=Side(base.version if base else None),
         source=_side(ctx, base, *source),
         destination=_side(ctx, base, *destination),
-        hint=_take_hint(path),
+        hint=f"{_take_hint(path)} {_rows_hint(base, theirs, ours)}",
     )
 
 
@@ -86,7 +97,7 @@ _ISOLATED = frozenset({ConflictKind.CONCURRENT_APPEND, ConflictKind.CONCURRENT_D
 def replay_conflict(three: Three, clash: Clash) -> Conflict:
     """The source's transactions on a Delta table don't go onto the destination's."""
     path = three.destination.version.path
-    hint = f"{_take_hint(path)} {_rows_hint(path)}"
+    hint = f"{_take_hint(path)} {_rows_hint(*(side.version for side in (three.base, three.source, three.destination)))}"
     if clash.kind in _ISOLATED:
         hint += " With --isolation snapshot only files that both sides removed or rewrote are a conflict."
     return Conflict(
@@ -122,19 +133,25 @@ def _side(ctx: RepositoryContext, base: TableVersion | None, table: TableVersion
     if table is None or table.version is None:
         return Side()
     view = Snapshot(ctx, CommitId(""), root)
-    first = base.version + 1 if base is not None and base.version is not None else 0
-    operations: list[str] = []
+    same = base is not None and base.version is not None and base.table_id == table.table_id
+    first = base.version + 1 if base is not None and base.version is not None and same else 0
+    operations: dict[int, str] = {}
     for version in range(max(first, table.version - _MOST_OPERATIONS + 1), table.version + 1):
         entry = view.get(commit_path(table.path, version))
         if entry is not None:
             info = read_commit(ctx, table.path, version, entry).info or {}
-            operations.append(str(info.get("operation", "unknown")))
-    return Side(table.version, tuple(operations))
+            operations[version] = str(info.get("operation", "unknown"))
+    return Side(table.version, tuple(operations.values()), versions=tuple(operations))
 
 
 def _take_hint(path: str) -> str:
     return f"Settle it with --take source:{path} or --take destination:{path}."
 
 
-def _rows_hint(table: str) -> str:
-    return f"Or merge the table's rows: --take rows:{table} --key COLUMN."
+def _rows_hint(base: TableVersion | None, source: TableVersion | None, destination: TableVersion | None) -> str:
+    if source is None or destination is None:
+        return "There are no rows to be merged: one side has no such table."
+    return (
+        why_no_rows(base, source, destination)
+        or f"Or merge the table's rows: --take rows:{destination.path} --key COLUMN."
+    )

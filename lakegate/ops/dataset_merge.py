@@ -10,6 +10,7 @@ from lakegate.context import RepositoryContext
 from lakegate.format.kinds import FILES, OBJECTS, TABLES
 from lakegate.model import (
     ChangeKind,
+    Conflict,
     FileEntry,
     Manifest,
     TableChange,
@@ -144,15 +145,19 @@ class DatasetMerge:
                 yield change.path, change.right
 
     def _partitions(self) -> Iterator[Decision]:
-        table = self._dataset.path
         ours = self._replaced(self._sides.source)
         for folder in sorted(ours & self._replaced(self._sides.destination)) if ours else ():
             take = self._resolutions.take(folder)
             if take is None:
-                yield Decision(folder, iter(()), conflicts=(partition_conflict(table, folder),), partition=True)
+                yield Decision(folder, iter(()), conflicts=(self._conflict(folder),), partition=True)
                 continue
             self._settled.append((folder, take))
             yield Decision(folder, self._partition(folder) if take is Take.SOURCE else iter(()), partition=True)
+
+    def _conflict(self, folder: str) -> Conflict:
+        path = self._dataset.path
+        base = tree.get(self._ctx.manifests.nodes, TABLES, self._sides.base.tables_root, path)
+        return partition_conflict(path, folder, base, self._dataset.source, self._dataset.destination)
 
     def _replaced(self, side: Manifest) -> set[str]:
         """The folders in which a side removed or changed files."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from lakegate.errors import ErrorKind, InvalidInput
 from lakegate.model import Resolution, Strategy, Take
+
+_SIDES = {Strategy.SOURCE_WINS: Take.SOURCE, Strategy.DESTINATION_WINS: Take.DESTINATION}
 
 
 class Resolutions:
@@ -22,7 +25,7 @@ class Resolutions:
                     hint="Name each table and path once.",
                     details={"path": path},
                 )
-        self._strategy = strategy
+        self._by_strategy = _SIDES[strategy] if strategy is not None else None
         self._used: set[str] = set()
 
     def named(self, path: str) -> Resolution | None:
@@ -33,9 +36,12 @@ class Resolutions:
         return found
 
     def by_rows(self, path: str) -> Resolution | None:
-        """The resolution that asks for this table's rows to be merged by key."""
+        """The resolution that asks for this table's rows to be merged by key. The strategy settles what it leaves."""
         found = self._given.get(path)
-        return self.named(path) if found is not None and found.take is Take.ROWS else None
+        if found is None or found.take is not Take.ROWS:
+            return None
+        self._used.add(path)
+        return replace(found, prefer=found.prefer or self._by_strategy)
 
     def whole(self, path: str) -> Take | None:
         """The side that this table is asked to be taken from; None: nobody asked for one."""
@@ -47,9 +53,7 @@ class Resolutions:
         found = self.named(path)
         if found is not None:
             return found.take
-        if self._strategy is None:
-            return None
-        return Take.SOURCE if self._strategy is Strategy.SOURCE_WINS else Take.DESTINATION
+        return self._by_strategy
 
     def require_used(self) -> None:
         """Raises InvalidInput(INVALID_ARGUMENT) for a resolution that settled nothing."""

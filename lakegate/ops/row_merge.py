@@ -14,7 +14,7 @@ from urllib.parse import quote
 from lakegate.context import RepositoryContext
 from lakegate.engine.frame import View
 from lakegate.engine.row_merge import Partition, Rewrite, RowMerge, merge_rows
-from lakegate.engine.three_way import Versions, incompatible, three_way_frame
+from lakegate.engine.three_way import Versions, incompatible, line_up, three_way_frame
 from lakegate.errors import ErrorKind, Refused
 from lakegate.ids import CommitId, NodeId, new_id
 from lakegate.model import (
@@ -128,6 +128,17 @@ def merge_table_rows(
         merge.close()
 
 
+def why_no_rows(base: TableVersion | None, source: TableVersion, destination: TableVersion) -> str | None:
+    """Tells why the rows of a table can't be merged, whatever the key; None where they can."""
+    try:
+        line_up(base, source, destination)
+        if destination.format is TableFormat.DELTA:
+            _require_writable(destination, removes=False)
+    except Refused as refused:
+        return refused.message
+    return None
+
+
 def open_row_merge(ctx: RepositoryContext, sides: RowMergeSides, resolution: Resolution) -> RowMerge:
     """Compares the sides; the caller closes what is returned."""
     base, source, destination = (
@@ -143,6 +154,9 @@ def open_row_merge(ctx: RepositoryContext, sides: RowMergeSides, resolution: Res
 def _conflict(sides: RowMergeSides, resolution: Resolution, merge: RowMerge) -> Conflict:
     path = sides.destination.version.path
     key = ",".join(resolution.key)
+    ways = "--prefer source, --prefer destination or --newest COLUMN"
+    if resolution.newest is not None:
+        ways = f"beside --newest {resolution.newest}, by which none is newer, --prefer source or --prefer destination"
     count = "1 row" if merge.conflicts == 1 else f"{merge.conflicts:,} rows"
     return Conflict(
         ConflictKind.ROW_CHANGED,
@@ -152,8 +166,7 @@ def _conflict(sides: RowMergeSides, resolution: Resolution, merge: RowMerge) -> 
         base=Side(sides.base.version.version if sides.base is not None else None),
         source=Side(sides.source.version.version),
         destination=Side(sides.destination.version.version),
-        hint=f"Settle them with --take rows:{path} --key {key} and --prefer source, --prefer destination or --newest "
-        "COLUMN.",
+        hint=f"Settle them with --take rows:{path} --key {key} and {ways}.",
         rows=merge.first_conflicts(),
     )
 

@@ -83,6 +83,7 @@ class TableMerge:
             if is_delta(base, source, destination):
                 decisions.append(self._delta(triple.path, base, source, destination))
             elif same_version(base, destination) and self._resolutions.whole(triple.path) is None:
+                self._resolutions.by_rows(triple.path)  # all rows that changed are the source's
                 alone = self._dataset_merge(triple.path, source, destination)
                 self._reports.append(alone.no_table() or taken(self._ctx, triple.path, source, destination))
             else:

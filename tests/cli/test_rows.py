@@ -79,7 +79,7 @@ def test_a_merge_of_rows_by_key(lakegate: Any, tmp_path: Path) -> None:
     assert "source\t2\tx\t2\t1" in planned
     assert planned.splitlines()[-1] == "The merge would stop, and change nothing: 1 conflict."
     assert planned.splitlines()[1].startswith("conflict\tt\t")
-    merged = lakegate("merge", "sales/exp", "--take", "rows:t", "--key", "id", "--newest", "at")
+    merged = lakegate("merge", "sales/exp", "--take", "rows:t", "--key", "id", "--newest", "at", "--prefer", "source")
     assert "merged_rows\tt\t- -> -\t+3 -2 rows\t+1 -1 files\t+" in merged
     assert "B\tby the key id\n" in merged
     rows = lakegate.json("table", "preview", "sales/main/t")["rows"]

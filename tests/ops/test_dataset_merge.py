@@ -57,6 +57,12 @@ def test_one_that_only_the_source_changed_is_taken(repo: EmbeddedRepository) -> 
     assert change.bytes_removed
 
 
+def test_one_that_only_the_source_changed_is_taken_where_rows_are_asked_for(repo: EmbeddedRepository) -> None:
+    put(repo, "exp", {"p=1/a": [1, 10]})
+    change = told(repo, resolutions=(Resolution("t", Take.ROWS, ("id",)),))
+    assert counts(change) == ("taken_source", 1, 1, 2, 1)
+
+
 def test_a_new_one_and_one_that_is_gone(repo: EmbeddedRepository) -> None:
     repo.put("exp", "new/a.parquet", parquet_bytes({"id": [1, 2]}))
     put(repo, "exp", {"p=1/a": None, "p=2/a": None, "p=3/a": None})

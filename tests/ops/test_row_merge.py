@@ -25,6 +25,7 @@ from lakegate.model import (
     Resolution,
     RowConflict,
     RowFormat,
+    Strategy,
     TableVersion,
     Take,
 )
@@ -143,7 +144,12 @@ def test_rows_that_both_changed_are_conflicts_until_they_are_settled(repo: Embed
     newest = merged(repo, refs, Resolution("t", Take.ROWS, ("id",), newest="at"))
     assert newest.conflict is not None  # the times of 4 are null on both sides: neither is the newer one
     assert newest.conflict.rows is not None
+    assert "beside --newest at, by which none is newer, --prefer source" in newest.conflict.hint
     assert [row.key for row in newest.conflict.rows.first] == [(4,)]
+    settled = merged(repo, refs, Resolution("t", Take.ROWS, ("id",), prefer=Take.SOURCE, newest="at"))
+    assert sorted((r["id"], r["v"]) for r in rows_of(repo, *applied(repo, refs[2], settled))) == [
+        *((1, "x"), (2, "same"), (3, "z"), (4, "n"), (5, "d"))  # 4 by the preferred side
+    ]
     lines = b"".join(repo.row_conflicts_file(refs[1], refs[2], ID, RowFormat.PARQUET))
     table = pq.read_table(io.BytesIO(lines))
     assert table["_side"].to_pylist() == [
@@ -258,8 +264,6 @@ def test_what_can_not_be_merged_by_key_is_refused(repo: EmbeddedRepository) -> N
     assert refusal(repo, (refs[0], refs[0], refs[2]), ID).kind is ErrorKind.KEY_NULL
     assert refusal(repo, refs, Resolution("t", Take.ROWS, ("no",))).kind is ErrorKind.KEY_NOT_FOUND
     assert refusal(repo, refs, Resolution("t", Take.ROWS, ())).kind is ErrorKind.KEY_NOT_FOUND
-    both = Resolution("t", Take.ROWS, ("id",), prefer=Take.SOURCE, newest="v")
-    assert refusal(repo, refs, both).kind is ErrorKind.INVALID_ARGUMENT
     nowhere = Resolution("t", Take.ROWS, ("id",), newest="nowhere")
     assert refusal(repo, refs, nowhere).kind is ErrorKind.INVALID_ARGUMENT
 
@@ -321,6 +325,41 @@ def test_clashing_columns_of_a_dataset_are_a_conflict_of_the_table(repo: Embedde
     assert "x: string, long" in conflict.message or "x: long, string" in conflict.message
     repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.SOURCE),)))
     assert sorted(row[0] for row in repo.table_preview("main", "t").rows) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "newest", "expected"),
+    [
+        (Strategy.SOURCE_WINS, None, [(1, 10), (2, 20)]),
+        (Strategy.DESTINATION_WINS, None, [(1, 11), (2, 21)]),
+        (Strategy.SOURCE_WINS, "v", [(1, 11), (2, 21)]),
+    ],
+)
+def test_a_strategy_settles_the_rows_that_are_left(
+    repo: EmbeddedRepository, strategy: Strategy, newest: str | None, expected: list[tuple[int, int]]
+) -> None:
+    three(repo, {"id": [1, 2], "v": [0, 0]}, {"id": [1, 2], "v": [10, 20]}, {"id": [1, 2], "v": [11, 21]})
+    resolution = Resolution("t", Take.ROWS, ("id",), newest=newest)
+    repo.merge("exp", "main", MergeRequest(strategy=strategy, resolutions=(resolution,)))
+    assert sorted(repo.table_preview("main", "t").rows) == expected
+
+
+@pytest.mark.parametrize(("values", "fits"), [([1], True), (["x"], False)])
+def test_a_merge_of_rows_is_advised_where_the_columns_allow_it(
+    repo: EmbeddedRepository, values: list[Any], fits: bool, tmp_path: Path
+) -> None:
+    for branch, column in (("main", [2]), ("exp", values)):
+        if branch == "exp":
+            repo.create_branch("exp", "main~1")
+        write_deltalake(str(tmp_path / branch), pa.table({"id": [1], "v": column}))
+        put_folder(repo, branch, tmp_path / branch, "t")
+        repo.commit(branch, CommitRequest("both created it"))
+    with pytest.raises(MergeConflict) as caught:
+        repo.merge("exp", "main")
+    (conflict,) = caught.value.conflicts
+    assert conflict.message == "Both sides created a Delta table 't'."
+    assert (conflict.source.versions, conflict.destination.versions) == ((0,), (0,))
+    assert ("--take rows:t --key COLUMN" in conflict.hint, "types that don't fit" in conflict.hint) == (fits, not fits)
 
 
 def test_rows_of_a_table_that_one_side_dropped_are_refused(repo: EmbeddedRepository) -> None:

@@ -148,11 +148,13 @@ def merge(
         typer.Option("--key", help="A column that tells rows apart, TABLE=COLUMN for one table; repeat it, or a,b,c"),
     ] = None,
     prefer: Annotated[
-        Prefer | None, typer.Option("--prefer", help="Whose row is taken where both sides changed it")
+        Prefer | None, typer.Option("--prefer", help="Whose row is taken where both changed it, after --newest")
     ] = None,
     newest: Annotated[
         list[str] | None,
-        typer.Option("--newest", help="Or the row with the greater value in this column; TABLE=COLUMN for one table"),
+        typer.Option(
+            "--newest", help="First the row with the greater value in this column; TABLE=COLUMN for one table"
+        ),
     ] = None,
     conflicts: Annotated[
         Path | None,

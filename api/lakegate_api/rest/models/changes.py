@@ -31,10 +31,13 @@ class Resolution(Ask):
     path: str | None = None
     take: Take
     key: list[str] = Field(default=[], description="Columns that name a row, where rows are taken.", max_length=100)
-    prefer: Prefer | None = Field(default=None, description="Whose row is taken where both sides changed it.")
+    prefer: Prefer | None = Field(
+        default=None,
+        description="Whose row is taken where both sides changed it; `newest` goes first. Default: the strategy.",
+    )
     newest: str | None = Field(
         default=None,
-        description="Or the row with the greater value in this column; null and NaN are the least.",
+        description="The row with the greater value in this column; null and NaN are the least.",
     )
 
 
