@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lakegate import refs
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput, MergeConflict, Refused
 from lakegate.graph import merge_base
-from lakegate.ids import CommitId
-from lakegate.model import ApplyRequest, Commit, Isolation
+from lakegate.ids import BranchName, CommitId
+from lakegate.model import ApplyRequest, Commit, Conflict, Isolation
 from lakegate.ops.clean import sealed_clean
 from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
 from lakegate.ops.conflicts import counted
@@ -40,10 +42,11 @@ def _apply(ctx: RepositoryContext, branch: str, request: ApplyRequest, verb: str
         sides = Sides(after, before, head) if inverse else Sides(before, after, head)
         plan = plan_three_way(ctx, sides, Settlement(replaying=_replaying(ctx, applied, state.commit, verb)))
         if plan.root is None:
+            to = _parent(applied, request) if inverse else applied.id
             raise MergeConflict(
                 f"The {verb} of {applied.id[:12]} on {branch!r} meets {counted(plan.conflicts)}.",
-                plan.conflicts,
-                hint="Nothing was changed. What it changed was changed again since: roll back paths instead.",
+                tuple(replace(conflict, hint=_hint(conflict, name, to)) for conflict in plan.conflicts),
+                hint="Nothing was changed: what it changed was changed again on the branch.",
             )
         if plan.root == head.objects_root and not request.allow_empty:
             raise Refused(
@@ -77,6 +80,12 @@ def _replaying(ctx: RepositoryContext, applied: Commit, head: CommitId, verb: st
     base = merge_base(ctx.manifests.read_commit, applied.id, head) or applied.id
     pasts = no_past, past_of(ctx, head, base)
     return Replaying(Isolation.SNAPSHOT, origin, verb.upper(), held_since(ctx, (head, applied.id), applied.id), pasts)
+
+
+def _hint(conflict: Conflict, branch: BranchName, to: CommitId) -> str:
+    """A revert and a cherry-pick have no way to settle a conflict, but a rollback takes a table or path whole."""
+    what = f"--path {conflict.path}" if conflict.table is None else f"--table {conflict.table}"
+    return f"To have all of it as at {to[:12]}: lakegate rollback {branch} --to {to[:12]} {what}"
 
 
 def _parent(commit: Commit, request: ApplyRequest) -> CommitId:

@@ -191,6 +191,48 @@ def test_a_table_that_only_the_source_began_anew_is_taken(repo: EmbeddedReposito
     assert (str(report.outcome), live(repo, "main", "t")) == ("taken_source", {"x", "y"})
 
 
+# -- what conflicts say -----------------------------------------------------------------------------------------------
+
+
+def test_a_table_that_one_side_dropped_tells_so(repo: EmbeddedRepository) -> None:
+    write(repo, "main", "t", 0, protocol(), metadata(), add("a"))
+    repo.create_branch("exp", "main")
+    repo.delete_many("exp", [entry.path for entry in repo.list("exp", ListRequest("t/")).items])
+    repo.commit("exp", CommitRequest("dropped"))
+    write(repo, "main", "t", 1, add("b"))
+    with pytest.raises(MergeConflict) as raised:
+        repo.merge("exp", "main")
+    (conflict,) = raised.value.conflicts
+    assert conflict.message == "The source dropped the Delta table 't', which the destination changed."
+    assert (conflict.destination.versions, conflict.destination.operations) == ((1,), ("WRITE",))
+    assert "rows" in conflict.hint
+    assert "--take rows" not in conflict.hint
+
+
+@pytest.mark.parametrize("verb", ["revert", "cherry-pick"])
+def test_the_hint_of_a_revert_and_a_cherry_pick_works(repo: EmbeddedRepository, verb: str) -> None:
+    """They have no --take."""
+    write(repo, "main", "t", 0, protocol(), metadata(), add("a"))
+    repo.create_branch("exp", "main")
+    repo.put("exp", "o", b"1")
+    changed = write(repo, "exp", "t", 1, remove("a"), add("b"))
+    branch = "exp" if verb == "revert" else "main"
+    repo.put(branch, "o", b"2")
+    version = repo.table(branch, "t").version
+    assert version is not None
+    write(repo, branch, "t", version + 1, remove("b" if verb == "revert" else "a"), add("c"))
+    with pytest.raises(MergeConflict) as raised:
+        (repo.revert if verb == "revert" else repo.cherry_pick)(branch, ApplyRequest(changed))
+    plain, table = sorted(raised.value.conflicts, key=lambda conflict: conflict.path)
+    assert "--take" not in f"{raised.value} {plain.hint} {table.hint}"
+    for conflict, option in ((plain, "--path o"), (table, "--table t")):
+        ref = conflict.hint.rpartition("--to ")[2].split()[0]
+        assert conflict.hint.endswith(f": lakegate rollback {branch} --to {ref} {option}")
+        paths = () if conflict.table else ("o",)
+        repo.rollback(branch, RollbackRequest(ref, ("t",) if conflict.table else (), paths))
+    assert live(repo, branch, "t") == ({"a"} if verb == "revert" else {"b"})
+
+
 # -- vacuums ----------------------------------------------------------------------------------------------------------
 
 
