@@ -43,7 +43,7 @@ def show_table_diffs(diffs: Sequence[TableDiff]) -> None:
         )
         for diff in diffs
     ]
-    show_table(("change", "table", "version", "rows", "files"), rows)
+    show_table(("change", "table", "version", "rows in files", "files"), rows)
     for diff in diffs:
         for change in diff.schema_changes:
             say(f"  {diff.path}: {change}")

@@ -165,7 +165,7 @@ def test_what_is_uncommitted_on_a_branch(lakegate: Any) -> None:
     lakegate("put", "-", "sales/main/t/_SUCCESS", stdin=b"x")
     shown = lakegate("diff", "sales/main")
     assert shown.splitlines() == [
-        "change\ttable\tversion\trows\tfiles",
+        "change\ttable\tversion\trows in files\tfiles",
         "changed\tt\t- -> -\t+1 -0 rows\t+1 -0 files",
         "  t: added column v string",
         "  t: property lakegate.file_schemas set to 2",
