@@ -29,11 +29,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`apply` changes the table in a folder; `rows` makes of the rows before it those after it."""
+    """`apply` changes the table in a folder; `rows` makes of the rows before it those after it. `uses` names the fields
+    of the target that it looks at: where these are the same, it does the same."""
 
     name: str
     apply: Callable[[Path, Target], None]
     rows: Callable[[Sequence[Row], Target], Rows]
+    uses: tuple[str, ...] = ()
 
 
 def table_of(rows: Sequence[Row]) -> pa.Table:
@@ -132,27 +134,32 @@ def _txn(folder: Path, target: Target) -> None:
     write(folder, _new(target), mode="append", commit_properties=written)
 
 
-BLIND_APPEND = Operation("blind append", lambda folder, t: write(folder, _new(t), mode="append"), _appended)
-READING_APPEND = Operation("reading append", lambda folder, t: _merge(folder, t, _new(t)).execute(), _inserted)
-DELETE = Operation("delete", lambda folder, t: _ran(opened(folder).delete(_where(t))), _deleted)
+_PLACED = ("p", "fresh")
+_OF_A_ROW = ("p", "id", "fresh")
+
+BLIND_APPEND = Operation("blind append", lambda folder, t: write(folder, _new(t), mode="append"), _appended, _PLACED)
+READING_APPEND = Operation("reading append", lambda folder, t: _merge(folder, t, _new(t)).execute(), _inserted, _PLACED)
+DELETE = Operation("delete", lambda folder, t: _ran(opened(folder).delete(_where(t))), _deleted, _OF_A_ROW)
 UPDATE = Operation(
-    "update", lambda folder, t: _ran(opened(folder).update({"x": "x + 1000"}, predicate=_where(t))), _updated
+    "update", lambda folder, t: _ran(opened(folder).update({"x": "x + 1000"}, predicate=_where(t))), _updated, _OF_A_ROW
 )
 MERGE = Operation(
     "merge",
     lambda folder, t: _merge(folder, t, [(t.id, t.p, 7), (t.fresh, t.p, 7)]).when_matched_update_all().execute(),
     _merged,
+    _OF_A_ROW,
 )
 OVERWRITE = Operation(
-    "overwrite", lambda folder, t: write(folder, _new(t), mode="overwrite"), lambda _, t: sorted(_new(t))
+    "overwrite", lambda folder, t: write(folder, _new(t), mode="overwrite"), lambda _, t: sorted(_new(t)), _PLACED
 )
 REPLACE_WHERE = Operation(
     "replace where",
     lambda folder, t: write(folder, _new(t), mode="overwrite", predicate=f"p = {t.p}"),
     _replaced,
+    _PLACED,
 )
-COMPACTION = Operation("compaction", _optimize, _same)
-Z_ORDER = Operation("z-order", _z_order, _same)
+COMPACTION = Operation("compaction", _optimize, _same, _PLACED)
+Z_ORDER = Operation("z-order", _z_order, _same, _PLACED)
 SCHEMA_CHANGE = Operation("schema change", _add_column, _same)
 PROPERTY_CHANGE = Operation(
     "property change",
@@ -161,7 +168,7 @@ PROPERTY_CHANGE = Operation(
 )
 CONSTRAINT = Operation("constraint", lambda folder, _: opened(folder).alter.add_constraint({"c": "id > 0"}), _same)
 PROTOCOL_UPGRADE = Operation("protocol upgrade", _upgrade, _same)
-TXN = Operation("txn", _txn, _appended)
+TXN = Operation("txn", _txn, _appended, _PLACED)
 VACUUM = Operation(
     "vacuum",
     lambda folder, _: _ran(opened(folder).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)),
