@@ -52,20 +52,16 @@ def make_array(column: Column, values: Sequence[Any]) -> pa.Array:
 
 def mask(array: pa.BooleanArray) -> npt.NDArray[np.bool_]:
     """An array of booleans without nulls."""
-    import numpy as np
-    import pyarrow as pa
-
-    flags = array.cast(pa.uint8())
-    return np.frombuffer(flags.buffers()[1], np.bool_, len(flags), flags.offset)
+    return _bits(array, 1)
 
 
-def _valid(array: pa.Array) -> npt.NDArray[np.bool_]:
-    """Which values of an array that has nulls are not null."""
+def _bits(array: pa.Array, buffer: int) -> npt.NDArray[np.bool_]:
+    """A buffer of an array that holds one bit for each value: its validity (0), or booleans (1)."""
     import numpy as np
 
-    bits = np.frombuffer(array.buffers()[0], np.uint8)
+    packed = np.frombuffer(array.buffers()[buffer], np.uint8)
     end = array.offset + len(array)
-    return np.unpackbits(bits, count=end, bitorder="little")[array.offset :].view(np.bool_)
+    return np.unpackbits(packed, count=end, bitorder="little")[array.offset :].view(np.bool_)
 
 
 def numbers(array: pa.Int64Array) -> npt.NDArray[np.int64]:
@@ -92,7 +88,7 @@ def serialised(column: Column, array: pa.Array) -> Iterator[memoryview]:
     if column.type is ColumnType.STRING and array.null_count == len(array):
         yield np.full(len(array), _NULL_LENGTH, "<u4").data
         return
-    valid = _valid(array) if array.null_count else None
+    valid = _bits(array, 0) if array.null_count else None
     if column.type is ColumnType.INT64:
         if column.nullable:
             yield (np.ones(len(array), np.bool_) if valid is None else valid).astype(np.uint8).data
