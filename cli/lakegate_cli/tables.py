@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
-from lakegate.model import TableChange, TableDiff, TableVersion
-from lakegate_cli.output import number, say, show_table, size_of
+from lakegate.interface import Repository
+from lakegate.model import MAX_PAGE, Commit, TableChange, TableDiff, TableVersion
+from lakegate_cli.output import number, pages, say, show_table, size_of, warn
 
 
 def version_of(table: TableVersion | None) -> str:
@@ -45,10 +47,22 @@ def show_table_diffs(diffs: Sequence[TableDiff]) -> None:
     ]
     show_table(("change", "table", "version", "rows in files", "files"), rows)
     for diff in diffs:
+        if diff.reason:
+            say(f"  {diff.path}: {diff.reason}")
         for change in diff.schema_changes:
             say(f"  {diff.path}: {change}")
         if diff.operations:
             say(f"  {diff.path}: by {', '.join(diff.operations)}")
+
+
+def warn_of_lost_tables(repository: Repository, made: Commit) -> None:
+    """Says which Parquet datasets a commit made an end of by an object that is no Parquet file."""
+    if not made.parents:
+        return
+    diffs = pages(lambda at: repository.table_diff(made.parents[0], made.id, "", at, MAX_PAGE), sys.maxsize)
+    for diff in diffs.items:
+        if diff.reason:
+            warn(f"warning: {diff.path} is {diff.reason}. `lakegate revert` undoes the commit.")
 
 
 def show_table_changes(changes: Sequence[TableChange]) -> None:

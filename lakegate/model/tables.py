@@ -94,7 +94,7 @@ class TableDiff:
 
     `schema_changes` is in words: "added column x long", "dropped column y", "partitioning: () to (month)", ...
     `operations` are the Delta operations that the right side has and the left has not, oldest first, where the log
-    still tells.
+    still tells. `reason` says why a Parquet dataset was dropped whose folder still holds data; else it is "".
     """
 
     path: str
@@ -109,6 +109,7 @@ class TableDiff:
     bytes_added: int = 0
     bytes_removed: int = 0
     operations: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from lakegate.context import RepositoryContext
 from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.log_paths import commit_path
 from lakegate.model import Manifest, TableChangeKind, TableDiff, TableFormat, TableVersion
+from lakegate.tables.dropped import why_dropped
 from lakegate.tables.file_counts import file_counts
 from lakegate.tables.operations import new_versions, read_logged
 from lakegate.tables.schema_changes import definition_changes
@@ -39,6 +40,7 @@ def diff(
             bytes_added=counts.bytes_added,
             bytes_removed=counts.bytes_removed,
             operations=_operations(ctx, left, right, change.left, change.right),
+            reason=why_dropped(ctx, left, right, change.left) if change.left and not change.right else "",
         )
 
 

@@ -59,6 +59,20 @@ def test_rows_columns_and_partitions_that_differ(lakegate: Any, tmp_path: Path) 
     assert "not unique" in lakegate.errors
 
 
+def test_a_commit_says_that_a_dataset_is_no_table_any_more(lakegate: Any) -> None:
+    put(lakegate, "main", id=[1])
+    assert lakegate.errors == ""
+    lakegate("put", "-", "sales/main/t/notes.txt", stdin=b"x")
+    assert "  t: no table any more: 't/notes.txt' is no Parquet file\n" in lakegate("diff", "sales/main")
+    lakegate("commit", "sales/main", "-m", "notes")
+    assert lakegate.errors.startswith("warning: t is no table any more: 't/notes.txt' is no Parquet file.")
+    (diff,) = lakegate.json("table", "diff", "sales/main~1", "main")["results"]
+    assert (diff["type"], diff["reason"]) == ("dropped", "no table any more: 't/notes.txt' is no Parquet file")
+    lakegate("revert", "sales/main", "main")
+    assert lakegate.errors == ""
+    assert lakegate.json("table", "list", "sales/main")["results"][0]["path"] == "t"
+
+
 def test_a_merge_of_rows_by_key(lakegate: Any, tmp_path: Path) -> None:
     put(lakegate, "main", id=[1, 2], v=["a", "b"], at=[0, 0])
     lakegate("branch", "create", "sales/exp")

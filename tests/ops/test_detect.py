@@ -319,11 +319,22 @@ def test_a_folder_that_ceases_to_fit_is_no_table_until_it_fits_again(repo: Embed
     put_at(repo, "d/a.parquet", {"x": [1]})
     first = committed(repo)
     put_at(repo, "d/readme.txt", b"?")
+    assert [diff.reason for diff in repo.uncommitted_tables("main").items] == [no_table("d/readme.txt")]
     assert committed(repo) == {}
+    assert [diff.reason for diff in repo.table_diff("main~1", "main").items] == [no_table("d/readme.txt")]
     put_at(repo, "d/readme.txt", None)
     assert committed(repo) == first
     put_at(repo, "d/broken.parquet", b"PAR1 but not really PAR1")
     assert committed(repo) == {}
+    assert [diff.reason for diff in repo.table_diff("main~1", "main").items] == [no_table("d/broken.parquet")]
+    repo.delete_many("main", ["d/broken.parquet", "d/a.parquet"])
+    put_at(repo, "d/other/readme.txt", b"?")
+    repo.commit("main", CommitRequest("its files go"))
+    assert [diff.reason for diff in repo.table_diff("main~2", "main").items] == [""]
+
+
+def no_table(path: str) -> str:
+    return f"no table any more: {path!r} is no Parquet file"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from lakegate.model import MAX_PAGE, ApplyRequest, CommitRequest, LogRequest
 from lakegate_cli.arguments import AllowEmpty, Amount, BranchRef, Message, Meta, OptionalMessage, OtherRef, Ref, pairs
 from lakegate_cli.output import more_of, number, pages, say, short, show_fields, show_json, show_table, size_of, time_of
 from lakegate_cli.session import session
+from lakegate_cli.tables import warn_of_lost_tables
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -23,6 +24,7 @@ def commit(
 ) -> None:
     repository, name = session(context).ref(branch)
     made = repository.commit(name, CommitRequest(message, pairs(meta), allow_empty=allow_empty))
+    warn_of_lost_tables(repository, made)
     if session(context).json:
         show_json(commit_to_json(made))
     else:
@@ -96,6 +98,7 @@ def revert(
     repository, name = session(context).ref(branch)
     ref = session(context).same(commit, repository)
     made = repository.revert(name, ApplyRequest(ref, parent, message, pairs(meta), allow_empty))
+    warn_of_lost_tables(repository, made)
     if session(context).json:
         show_json(commit_to_json(made))
     else:
@@ -115,6 +118,7 @@ def cherry_pick(
     repository, name = session(context).ref(branch)
     ref = session(context).same(commit, repository)
     made = repository.cherry_pick(name, ApplyRequest(ref, parent, message, pairs(meta), allow_empty))
+    warn_of_lost_tables(repository, made)
     if session(context).json:
         show_json(commit_to_json(made))
     else:

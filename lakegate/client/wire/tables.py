@@ -168,6 +168,7 @@ def table_diff_to_json(diff: TableDiff) -> Json:
         "bytes_added": diff.bytes_added,
         "bytes_removed": diff.bytes_removed,
         "operations": list(diff.operations),
+        "reason": diff.reason,
     }
 
 
@@ -185,4 +186,5 @@ def table_diff_from_json(body: Json) -> TableDiff:
         bytes_added=body["bytes_added"],
         bytes_removed=body["bytes_removed"],
         operations=tuple(body["operations"]),
+        reason=body.get("reason", ""),
     )

@@ -101,6 +101,7 @@ class TableDiff(Answer):
     bytes_added: int
     bytes_removed: int
     operations: list[str]
+    reason: str = Field(description="Why a Parquet dataset is no table any more, where its folder still holds data.")
 
 
 class TableDiffList(Answer):
