@@ -26,7 +26,7 @@ from lakegate.model import (
     RollbackRequest,
 )
 from lakegate.repository import EmbeddedRepository
-from lakegate.tables.delta.merge import plan
+from lakegate.tables.delta.merge import parting
 from lakegate.testing.delta import Line, add, log_body, metadata, protocol, remove
 
 
@@ -61,13 +61,14 @@ class Branches:
 
     def merge(self, branch: str, other: str) -> None:
         isolation = self._random.choice(list(Isolation))
+        planned = self._planned(other, branch, isolation)
+        source, recent = self._repo.manifest(other).objects_root, parting.recent
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(plan, "source_since", lambda *_: None)
+            patch.setattr(parting, "recent", lambda *at: None if at[2].root == source else recent(*at))
             by_destination = self._planned(other, branch, isolation)
-            patch.setattr(plan, "destination_since", lambda *_: None)
+            patch.setattr(parting, "recent", lambda *_: None)
             whole = self._planned(other, branch, isolation)
         assert by_destination == whole
-        planned = self._planned(other, branch, isolation)
         # Of a source whose log tells more than its state, reading all of it may find a conflict that is none.
         assert whole.conflicts or (_counts(planned), planned.conflicts) == (_counts(whole), ())
         self._repo.merge(other, branch, MergeRequest(isolation=isolation, squash=self._random.random() < 0.1))

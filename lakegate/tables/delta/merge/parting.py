@@ -9,7 +9,7 @@ it reads all, as `transactions` has it; so a record is only written where it is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from lakegate.model import Entry, TableVersion
 from lakegate.tables.delta.actions import LogActions
 from lakegate.tables.delta.log import read_commit
 from lakegate.tables.delta.merge.reads import is_blind
-from lakegate.tables.delta.merge.side_log import SideLog, TableAt
+from lakegate.tables.delta.merge.side_log import Past, SideLog, TableAt
 from lakegate.tables.delta.merge.transactions import (
     LAKEGATE,
     SideHistory,
@@ -31,10 +31,13 @@ from lakegate.tables.delta.merge.transactions import (
     is_in,
     logged,
     origin_of,
+    side_history,
+    squashed,
 )
 
 PARTED = "parted"
-_MOST = 100  # origins that a record lists
+_MOST_FOREIGN = 100  # origins, of some 70 bytes each
+_MOST_AHEAD = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,12 @@ class Record:
     until    the source's newest log commit: the log holds what the source had done by then
     foreign  the origins of the versions that other merges and cherry-picks brought since the two logs parted; all
              others are the source's, or plain writes that change no definition
-    ahead    the log commits that the source has not: plain writes all; None where they were too many
+    ahead    the versions that the source has not: plain writes all; None where they were too many
     """
 
     until: str
     foreign: tuple[str, ...] = ()
-    ahead: tuple[str, ...] | None = ()
+    ahead: tuple[int, ...] | None = ()
 
     @classmethod
     def told_by(cls, actions: LogActions) -> Record | None:
@@ -57,8 +60,11 @@ class Record:
         record = told.get(PARTED) if isinstance(told, dict) else None
         if not isinstance(record, dict) or not isinstance(record.get("until"), str):
             return None
-        foreign, ahead = _texts(record.get("foreign")), _texts(record.get("ahead"))
-        return None if foreign is None else cls(record["until"], foreign, ahead)
+        foreign, ahead = record.get("foreign"), record.get("ahead")
+        if not isinstance(foreign, list):
+            return None
+        versions = tuple(v for v in ahead if isinstance(v, int)) if isinstance(ahead, list) else None
+        return cls(record["until"], tuple(map(str, foreign)), versions)
 
     def as_info(self) -> Mapping[str, Any]:
         told: dict[str, Any] = {"until": self.until, "foreign": list(self.foreign)}
@@ -90,41 +96,58 @@ def recent(ctx: RepositoryContext, base: TableAt, side: TableAt) -> Recent | Non
     return None
 
 
-def source_since(ctx: RepositoryContext, base: TableAt, side: TableAt) -> SideHistory | None:
-    """What the source did that the base has not, where the source's last merge of the base tells; else None."""
-    since = recent(ctx, base, side)
-    if since is None or since.record.ahead is None:
+def histories(
+    ctx: RepositoryContext, sides: tuple[TableAt, TableAt, TableAt], pasts: tuple[Past, Past], *, whole: bool
+) -> tuple[SideHistory, SideHistory, Record | None]:
+    """Returns what source and destination did that the base has not; `sides` are base, source and destination. Where
+    the last is only what came since a merge that took in the base, then also what that recorded; it is so only in a
+    merge of the `whole`."""
+    base, source, destination = sides
+    since = recent(ctx, base, source) if whole else None
+    ours = (_told(ctx, base, source, since) if since else None) or side_history(ctx, base, source, pasts[0])
+    if ours.squashed and len(ours.transactions) > 1:
+        ours = squashed(ctx, ours)
+    since = recent(ctx, base, destination) if whole else None
+    if since is not None:
+        newest = _newest(ctx, base, destination, since, ours)
+        if newest is not None:
+            return ours, newest, since.record
+    theirs = _told(ctx, base, destination, since) if since else None
+    return ours, theirs or side_history(ctx, base, destination, pasts[1]), None
+
+
+def _told(ctx: RepositoryContext, base: TableAt, side: TableAt, since: Recent) -> SideHistory | None:
+    """What a side did that the base has not, where the states agree to what was recorded; else None."""
+    if since.record.ahead is None:
         return None
     commits = dict(since.commits)
-    for origin in since.record.ahead:
-        version = _version_of(origin)
+    for version in since.record.ahead:
         entry = tree.get(ctx.manifests.nodes, OBJECTS, side.root, commit_path(side.version.path, version))
-        if entry is None or origin_of(version, entry) != origin:
+        if entry is None:
             return None
         commits[version] = entry
     history = history_of(ctx, base, side, SideLog(commits, {}, untold=False))
     return None if history.squashed or not all(map(is_plain, history.transactions)) else history
 
 
-def destination_since(
-    ctx: RepositoryContext, base: TableAt, side: TableAt, ours: SideHistory
-) -> tuple[SideHistory, Record] | None:
+def _newest(
+    ctx: RepositoryContext, base: TableAt, side: TableAt, since: Recent, ours: SideHistory
+) -> SideHistory | None:
     """What the destination did since it last took in the base, where that is all that counts; else None.
 
     It is where the source only appended, and read nothing: then of what the destination did before, nothing can stand
-    against it but that the destination has it already.
+    against it but that the destination has it already. That is ruled out here.
     """
-    if _definition(base.version) != _definition(side.version) or not all(
-        _appends(transaction) and _is_new(ctx, base, side, transaction) for transaction in ours.transactions
-    ):
+    if _definition(base.version) != _definition(side.version):
         return None
-    since = recent(ctx, base, side)
-    if since is None or any(set(since.record.foreign) & set(transaction.origins) for transaction in ours.transactions):
-        return None
+    for transaction in ours.transactions:
+        known = set(since.record.foreign) & set(transaction.origins)
+        if known or not _appends(transaction) or not _is_new(ctx, base, side, transaction):
+            return None
     transactions = logged(ctx, base, side, SideLog(since.commits, {}, untold=False))
     if any(transaction.metadata is not None or transaction.protocol is not None for transaction in transactions):
         return None
-    return SideHistory(base.version, side.version, tuple(transactions)), since.record
+    return SideHistory(base.version, side.version, tuple(transactions))
 
 
 def record_of(
@@ -143,13 +166,13 @@ def record_of(
     for transaction in theirs.transactions:
         if known & set(transaction.origins) or not _is_known(transaction):
             return None
-        if is_plain(transaction):
-            ahead.append(transaction.origins[0])
+        if is_plain(transaction) and transaction.version is not None:
+            ahead.append(transaction.version)
         else:
             foreign += transaction.origins
-    if len(foreign) > _MOST:
+    if len(foreign) > _MOST_FOREIGN:
         return None
-    listed = told and not foreign and len(ahead) <= _MOST
+    listed = told and not foreign and len(ahead) <= _MOST_AHEAD
     return Record(origin_of(version, entry), tuple(foreign), tuple(ahead) if listed else None)
 
 
@@ -214,7 +237,3 @@ def _version_of(origin: str) -> int:
 
 def _definition(table: TableVersion) -> tuple[object, ...]:
     return table.metadata, table.protocol
-
-
-def _texts(told: Any) -> tuple[str, ...] | None:
-    return tuple(map(str, told)) if isinstance(told, Sequence) and not isinstance(told, str) else None

@@ -22,7 +22,7 @@ from lakegate.tables.delta.merge.metadata import (
     retold_types,
     transaction_clashes,
 )
-from lakegate.tables.delta.merge.parting import PARTED, Record, destination_since, record_of, source_since
+from lakegate.tables.delta.merge.parting import PARTED, Record, histories, record_of
 from lakegate.tables.delta.merge.side_log import Past, TableAt, no_past
 from lakegate.tables.delta.merge.standing import Standing
 from lakegate.tables.delta.merge.transactions import (
@@ -33,8 +33,6 @@ from lakegate.tables.delta.merge.transactions import (
     Transaction,
     file_at,
     key_of,
-    side_history,
-    squashed,
 )
 from lakegate.tables.delta.merge.validity import Definition, ReadRows, objections
 from lakegate.tables.delta.next_version import Draft, VersionWriter
@@ -105,12 +103,8 @@ def plan_merge(ctx: RepositoryContext, three: Three, replay: Replay, readers: Re
     Work is in proportion to what the sides did since the base, not to the table; nothing is stored. All clashes are
     found, not only the first. Raises Refused for a log that is not valid.
     """
-    ours = source_since(ctx, three.base, three.source) if replay.whole else None
-    ours = ours or side_history(ctx, three.base, three.source, readers.source_past)
-    if ours.squashed and len(ours.transactions) > 1:
-        ours = squashed(ctx, ours)
-    since = destination_since(ctx, three.base, three.destination, ours) if replay.whole else None
-    theirs, before = since or (side_history(ctx, three.base, three.destination, readers.destination_past), None)
+    pasts = readers.source_past, readers.destination_past
+    ours, theirs, before = histories(ctx, (three.base, three.source, three.destination), pasts, whole=replay.whole)
     merging = _Merge(ctx, three, replay, readers, ours, theirs)
     return merging.plan(record_of(ctx, three.source, ours, theirs, before) if replay.whole else None)
 
