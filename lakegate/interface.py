@@ -136,8 +136,9 @@ class Repository(Protocol):
         """Creates a branch at the commit that `source` names. Raises AlreadyExists(BRANCH_EXISTS)."""
         ...
 
-    def delete_branch(self, name: str) -> None:
-        """Raises Refused(DEFAULT_BRANCH) for the default branch. Uncommitted changes go with it."""
+    def delete_branch(self, name: str, force: bool = False) -> None:
+        """Deletes a branch; its commits stay. Raises Refused(DEFAULT_BRANCH) for the default branch, and
+        Refused(DIRTY_BRANCH) where uncommitted changes would be lost, unless `force`."""
         ...
 
     def tags(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[Tag]: ...

@@ -75,20 +75,25 @@ def create_branch(ctx: RepositoryContext, name: str, source: str) -> Branch:
     return Branch(checked, commit)
 
 
-def delete_branch(ctx: RepositoryContext, name: str) -> None:
-    """Deletes a branch with its uncommitted changes. Raises Refused(DEFAULT_BRANCH), NotFound(BRANCH_NOT_FOUND)."""
+def require_deletable(ctx: RepositoryContext, name: str) -> None:
+    """Raises Refused(DEFAULT_BRANCH) for the branch that is never deleted."""
     if name == ctx.info.default_branch:
         raise Refused(
             ErrorKind.DEFAULT_BRANCH,
             f"{name!r} is the repository's default branch and can't be deleted.",
             hint="Delete the repository instead, if that is meant.",
         )
+
+
+def delete_branch(ctx: RepositoryContext, name: BranchName, expected: BranchState | None = None) -> bool:
+    """Deletes a branch with its uncommitted changes; with `expected`, only where it is still as a seal answered it.
+    False where it is not, or there is none."""
     heal(ctx)
-    gone = ctx.meta.delete_branch(ctx.info.id, BranchName(name), ctx.actor)
-    if gone is None:
-        raise branch_not_found(name)
-    journal(ctx, "branch", name)
-    _sweep(ctx, gone.tokens)
+    gone = ctx.meta.delete_branch(ctx.info.id, name, ctx.actor, expected)
+    if gone is not None:
+        journal(ctx, "branch", name)
+        _sweep(ctx, gone.tokens)
+    return gone is not None
 
 
 def create_tag(ctx: RepositoryContext, name: str, ref: str) -> Tag:

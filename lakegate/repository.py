@@ -108,10 +108,10 @@ class EmbeddedRepository:
 
         return refs.create_branch(self.ctx, name, source)
 
-    def delete_branch(self, name: str) -> None:
-        from lakegate import refs
+    def delete_branch(self, name: str, force: bool = False) -> None:
+        from lakegate.ops.delete_branch import delete_branch
 
-        refs.delete_branch(self.ctx, name)
+        delete_branch(self.ctx, name, force)
 
     def tags(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[Tag]:
         amount = page_amount(amount)

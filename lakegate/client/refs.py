@@ -34,8 +34,8 @@ class RefRequests(Requests):
         sent = Sent(json={"name": checked, "source": source})
         return Branch(checked, CommitId(self.http.send("POST", self.path("branches"), sent).text))
 
-    def delete_branch(self, name: str) -> None:
-        self.http.send("DELETE", self.path("branches", names.branch(name)))
+    def delete_branch(self, name: str, force: bool = False) -> None:
+        self.http.send("DELETE", self.path("branches", names.branch(name)), Sent({"require_clean": not force}))
 
     def tags(self, prefix: str = "", after: str = "", amount: int = 100) -> Page[Tag]:
         query = {"prefix": prefix, "after": after, "amount": amount}

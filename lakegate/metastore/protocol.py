@@ -156,9 +156,15 @@ class MetaStore(Protocol):
 
     def list_branches(self, repo: RepositoryId, prefix: str, after: str, limit: int) -> list[BranchState]: ...
 
-    def delete_branch(self, repo: RepositoryId, name: BranchName, actor: str) -> BranchState | None:
+    def delete_branch(
+        self, repo: RepositoryId, name: BranchName, actor: str, expected: BranchState | None = None
+    ) -> BranchState | None:
         """Removes the branch and lets go of its staged rows, which the caller then sweeps. Returns it as it was, with
-        the sequence of its deletion; None where there is none."""
+        the sequence of its deletion; None where there is none.
+
+        With `expected`, as a seal answered it, also None where the branch has moved since, or holds other staged rows
+        than the sealed ones.
+        """
         ...
 
     def move_branch(

@@ -118,9 +118,18 @@ class RefRows:
         return [branch_of(row) for row in rows]
 
     @writes
-    def delete_branch(self, tx: Connection, repo: RepositoryId, name: BranchName, actor: str) -> BranchState | None:
+    def delete_branch(
+        self,
+        tx: Connection,
+        repo: RepositoryId,
+        name: BranchName,
+        actor: str,
+        expected: BranchState | None = None,
+    ) -> BranchState | None:
         state = locked_branch(self.db, tx, repo, name, exclusive=True)
         if state is None:
+            return None
+        if expected is not None and (state != expected or _filled(tx, (state.staging,))):
             return None
         drop_tokens(tx, state.tokens)
         tx.execute(delete(branches).where(branches.c.repository == repo, branches.c.name == name))

@@ -72,16 +72,24 @@ class RefsContract:
         assert [t.name for t in repo.tags("a.").items] == ["a.1-tag"]
         assert repo.tags(after="ä-tag").items == ()
 
-    def test_a_branch_is_deleted_with_what_is_uncommitted(self, repo: Repository) -> None:
+    def test_a_branch_is_deleted_with_what_is_uncommitted_by_force_only(self, repo: Repository) -> None:
+        commit(repo, "main", {"b": "2"})
         repo.create_branch("exp", "main")
         repo.put("exp", "a", b"1")
-        repo.delete_branch("exp")
+        with refused(Refused, ErrorKind.DIRTY_BRANCH):
+            repo.delete_branch("exp")
+        assert content(repo, "exp") == {"a": "1", "b": "2"}
+        repo.delete_branch("exp", force=True)
         with refused(NotFound, ErrorKind.BRANCH_NOT_FOUND):
             repo.branch("exp")
         with refused(NotFound, ErrorKind.BRANCH_NOT_FOUND):
             repo.delete_branch("exp")
         repo.create_branch("exp", "main")
-        assert content(repo, "exp") == {}
+        assert content(repo, "exp") == {"b": "2"}
+        repo.put("exp", "b", b"2")  # what the commit holds already is no change
+        repo.delete_branch("exp")
+        with refused(NotFound, ErrorKind.BRANCH_NOT_FOUND):
+            repo.delete_branch("exp", force=True)
 
     def test_the_default_branch_stays(self, repo: Repository) -> None:
         with refused(Refused, ErrorKind.DEFAULT_BRANCH):

@@ -290,7 +290,7 @@ def test_work_that_is_not_committed_is_not_lost_by_surprise(lakegate: Any) -> No
     lakegate("put", "-", "sales/exp/a", stdin=b"one")
     lakegate("put", "-", "sales/exp/b", stdin=b"two")
     lakegate("branch", "delete", "sales/exp", status=1)
-    assert "2 paths that are not committed" in lakegate.errors
+    assert "uncommitted changes (the first: 'a')" in lakegate.errors
     assert "--force" in lakegate.errors
     assert lakegate.json("branch", "delete", "sales/exp", status=1)["code"] == "dirty_branch"
     lakegate("branch", "delete", "sales/exp", "--force")

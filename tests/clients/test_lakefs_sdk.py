@@ -103,6 +103,7 @@ def test_branches_and_tags(repo: Any) -> None:
     assert repo.commit(first.id[:12]).get_commit().id == first.id
     with pytest.raises(ForbiddenException):
         main.delete()
+    put(exp, "uncommitted")
     exp.delete()
     tag.delete()
     assert [branch.id for branch in repo.branches()] == ["main"]

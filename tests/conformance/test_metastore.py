@@ -134,6 +134,24 @@ def test_the_journal_goes_on_where_a_deleted_branch_ended(meta: MetaStore) -> No
     assert meta.delete_branch(REPO, BranchName("none"), "a") is None
 
 
+def test_a_branch_that_was_sealed_is_deleted_only_as_it_was(meta: MetaStore) -> None:
+    name = BranchName("exp")
+    meta.create_branch(REPO, name, FIRST, "a")
+    meta.stage(REPO, name, [put("a")])
+    sealed = meta.seal(REPO, name)
+    assert sealed is not None
+    meta.stage(REPO, name, [put("b")])
+    assert meta.delete_branch(REPO, name, "a", sealed) is None
+    later = meta.seal(REPO, name)
+    assert later is not None
+    assert meta.delete_branch(REPO, name, "a", sealed) is None
+    moved = meta.move_branch(REPO, later, SECOND, drop=later.sealed, actor="a", reason="commit")
+    assert moved is not None
+    assert meta.delete_branch(REPO, name, "a", later) is None
+    assert meta.get_branch(REPO, name) == moved
+    assert meta.delete_branch(REPO, name, "a", moved) is not None
+
+
 def test_writes_after_a_seal_survive_the_commit_of_what_was_sealed(meta: MetaStore) -> None:
     meta.stage(REPO, MAIN, [put("a", "old"), put("b")])
     sealed = meta.seal(REPO, MAIN)

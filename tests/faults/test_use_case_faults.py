@@ -79,7 +79,7 @@ USE_CASES: dict[str, Act] = {
     "hard reset": lambda repo, _: repo.hard_reset("main", "v1"),
     "import": _import,
     "create branch": lambda repo, _: repo.create_branch("fresh", "exp"),
-    "delete branch": lambda repo, _: repo.delete_branch("work"),
+    "delete branch": lambda repo, _: repo.delete_branch("work", force=True),
     "create tag": lambda repo, _: repo.create_tag("v2", "main"),
     "delete tag": lambda repo, _: repo.delete_tag("v1"),
     "create repository": _create_repository,

@@ -198,7 +198,7 @@ class Model(RuleBasedStateMachine):
             return
         to = self.any_commit(number)
         self.refused(ErrorKind.BRANCH_EXISTS, lambda: self.repo.create_branch(name, to))
-        self.repo.delete_branch(name)
+        self.repo.delete_branch(name, force=True)
         self.repo.create_branch(name, to)
         self.heads[name], self.work[name] = to, dict(self.commits[to])
 

@@ -60,9 +60,12 @@ def get_branch(call: Call, repository: str, branch: str) -> Any:
 
 
 @router.delete("/{branch}", operation_id="deleteBranch", status_code=204, responses=errors(404))
-def delete_branch(call: Call, repository: str, branch: str, force: bool = False) -> Response:
-    """Deletes a branch, and what is uncommitted on it. The default branch can't be deleted."""
-    call.repository(repository).delete_branch(branch)
+def delete_branch(
+    call: Call, repository: str, branch: str, force: bool = False, require_clean: bool = False
+) -> Response:
+    """Deletes a branch, and what is uncommitted on it; with `require_clean`, refuses where something is. The default
+    branch can't be deleted. `force` changes nothing."""
+    call.repository(repository).delete_branch(branch, force=not require_clean)
     return Response(status_code=204)
 
 

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from lakegate.client.wire.nouns import branch_to_json, page_to_json
-from lakegate.errors import ErrorKind, Refused
 from lakegate.interface import Repository
 from lakegate.model import MAX_PAGE
 from lakegate_cli import complete
@@ -74,15 +73,7 @@ def delete(
     force: Annotated[bool, typer.Option("--force", help="Also where changes are not committed: they are lost")] = False,
 ) -> None:
     repository, name = session(context).ref(branch)
-    if not force:
-        lost = _uncommitted(repository, name)
-        if lost:
-            raise Refused(
-                ErrorKind.DIRTY_BRANCH,
-                f"The branch {name!r} has changes of {lost} that are not committed, and would be lost.",
-                hint=f"`lakegate status {branch}` shows them. Commit them, or delete the branch with --force.",
-            )
-    repository.delete_branch(name)
+    repository.delete_branch(name, force)
     if session(context).json:
         show_json({})
     else:
