@@ -16,6 +16,7 @@ from lakegate.tables.delta.merge.plan import Three
 from lakegate.tables.delta.merge.transactions import Transaction
 
 _MOST_OPERATIONS = 100
+_NAMED = 5
 
 
 def object_conflict(
@@ -79,14 +80,16 @@ def delta_conflict(
     else:
         anew = " It was begun anew under another id: what was done to one table fits no other." if other else ""
         what = f"Both sides changed the Delta table {path!r} since their merge base.{anew}"
+    sides = _side(ctx, base, *source), _side(ctx, base, *destination)
+    did = [f" The {name}: {_did(side)}." for name, side in zip(("source", "destination"), sides, strict=True)]
     return Conflict(
         ConflictKind.DELTA_TABLE_CHANGED,
         path,
-        what,
+        what + "".join(text for text, side in zip(did, sides, strict=True) if side.operations),
         table=path,
         base=Side(base.version if base else None),
-        source=_side(ctx, base, *source),
-        destination=_side(ctx, base, *destination),
+        source=sides[0],
+        destination=sides[1],
         hint=f"{_take_hint(path)} {_rows_hint(base, theirs, ours)}",
     )
 
@@ -142,6 +145,13 @@ def _side(ctx: RepositoryContext, base: TableVersion | None, table: TableVersion
             info = read_commit(ctx, table.path, version, entry).info or {}
             operations[version] = str(info.get("operation", "unknown"))
     return Side(table.version, tuple(operations.values()), versions=tuple(operations))
+
+
+def _did(side: Side) -> str:
+    """The first of a side's operations in words: `WRITE (version 1), DELETE (version 2)`."""
+    pairs = list(zip(side.operations, side.versions, strict=True))
+    more = f" and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else ""
+    return ", ".join(f"{operation} (version {version})" for operation, version in pairs[:_NAMED]) + more
 
 
 def _take_hint(path: str) -> str:

@@ -203,7 +203,9 @@ def test_a_table_that_one_side_dropped_tells_so(repo: EmbeddedRepository) -> Non
     with pytest.raises(MergeConflict) as raised:
         repo.merge("exp", "main")
     (conflict,) = raised.value.conflicts
-    assert conflict.message == "The source dropped the Delta table 't', which the destination changed."
+    assert conflict.message == (
+        "The source dropped the Delta table 't', which the destination changed. The destination: WRITE (version 1)."
+    )
     assert (conflict.destination.versions, conflict.destination.operations) == ((1,), ("WRITE",))
     assert "rows" in conflict.hint
     assert "--take rows" not in conflict.hint

@@ -357,7 +357,9 @@ def test_a_merge_of_rows_is_advised_where_the_columns_allow_it(
     with pytest.raises(MergeConflict) as caught:
         repo.merge("exp", "main")
     (conflict,) = caught.value.conflicts
-    assert conflict.message == "Both sides created a Delta table 't'."
+    assert conflict.message == (
+        "Both sides created a Delta table 't'. The source: WRITE (version 0). The destination: WRITE (version 0)."
+    )
     assert (conflict.source.versions, conflict.destination.versions) == ((0,), (0,))
     assert ("--take rows:t --key COLUMN" in conflict.hint, "types that don't fit" in conflict.hint) == (fits, not fits)
 
