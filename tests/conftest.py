@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,13 @@ from lakegate.testing.s3 import S3Lake
 _EXAMPLES = 300 if os.environ.get("LAKEGATE_TESTS") == "thorough" else 20
 hypothesis_settings.register_profile("untimed", deadline=None, max_examples=_EXAMPLES)
 hypothesis_settings.load_profile("untimed")
+
+# Tests make and remove some hundred thousand small files. In memory that costs next to nothing, where there is room for
+# them (a container has 64 MB unless told otherwise). Workers and servers that tests start inherit the variable.
+_MEMORY = Path("/dev/shm")
+if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 4 << 30:
+    os.environ["TMPDIR"] = str(_MEMORY)
+    tempfile.tempdir = None
 
 ACCESS_KEY_ID = "LGTESTKEY"
 SECRET_ACCESS_KEY = "a-secret-for-tests-only"
