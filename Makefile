@@ -28,7 +28,7 @@ serve: install ## serve the lake in the folder lake/ on port 8000 (made where it
 	$(BIN)/lakegate serve
 
 test: install ## run the tests
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q -n 2 --dist worksteal
 
 spark: install ## install Spark with Delta Lake in .spark (600 MB; needs Java), and run the tests with it
 	$(BIN)/python tests/spark/install.py .spark

@@ -88,7 +88,7 @@ def test_presigned_urls_end(s3: S3Lake) -> None:
         assert httpx.get(url).status_code == 200
         ended = boto.generate_presigned_url("get_object", Params=where, ExpiresIn=-5 if version == "s3" else 1)
         if version == "s3v4":
-            time.sleep(2.1)
+            time.sleep(1.1)
         answer = httpx.get(ended)
         assert answer.status_code == 403
         assert "expired" in answer.text.lower()
