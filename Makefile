@@ -49,7 +49,8 @@ bench: install ## time what the goals are set for, and write docs/benchmarks.md 
 docs: install ## write the documents that are generated
 	$(BIN)/python -m lakegate_cli.reference docs/cli.md
 	$(BIN)/python -m lakegate_api.openapi docs/openapi.json
-	$(BIN)/python -m lakegate.metastore.migrate > lakegate/metastore/migrations/sqlite.sql
+	$(BIN)/python -m lakegate.metastore.migrate > .sqlite.sql.part
+	mv .sqlite.sql.part lakegate/metastore/migrations/sqlite.sql
 
 format: install ## format the code and sort the imports
 	$(BIN)/ruff check --fix .
