@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -71,6 +72,9 @@ class _Root(TyperGroup):
             raise NotOffered(f"`lakegate {cmd_name}` is not offered yet.", hint="`lakegate --help` lists what is.")
         place = _COMMANDS.get(cmd_name)
         if place is None:
+            near = get_close_matches(cmd_name, _COMMANDS)
+            if near and not ctx.resilient_parsing:
+                ctx.fail(f"No such command '{cmd_name}'. Did you mean {' or '.join(f'`{name}`' for name in near)}?")
             return None
         module = import_module(f"lakegate_cli.commands.{place[0]}")
         if place[1] is None:

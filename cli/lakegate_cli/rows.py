@@ -33,11 +33,14 @@ TableOption = Annotated[str, typer.Option("--table", help="Only this table [defa
 Key = Annotated[
     list[str] | None, typer.Option("--key", help="A column that tells rows apart; may be repeated, or a,b,c")
 ]
-Limit = Annotated[int, typer.Option("--limit", help="Show at most so many rows", min=0, max=MAX_PAGE)]
+Limit = Annotated[
+    int | None, typer.Option("--limit", help="With --rows: at most so many [default: 100]", min=0, max=MAX_PAGE)
+]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write all rows to a file: .parquet, .csv or .jsonl")
 ]
 
+_SHOWN = 100  # rows of a table, where --limit says no other
 _MARKS = {RowChangeKind.ADDED: "+", RowChangeKind.REMOVED: "-"}
 _FORMS = {
     ".parquet": RowFormat.PARQUET,
@@ -57,13 +60,35 @@ class Asked:
     table: str = ""
     prefix: str = ""
     key: tuple[str, ...] = ()
-    limit: int = 100
+    limit: int | None = None
     output: Path | None = None
 
     @property
     def is_any(self) -> bool:
         """Whether more is asked for than the list."""
         return self.rows or self.profile or self.partitions or self.output is not None
+
+
+def require_used(asked: Asked) -> None:
+    """Raises typer.BadParameter for an option that would do nothing beside the others."""
+    shown = [
+        option
+        for option, given in (
+            ("--rows", asked.rows),
+            ("--profile", asked.profile),
+            ("--partitions", asked.partitions),
+        )
+        if given
+    ]
+    to_file = asked.output is not None
+    if to_file and set(shown) - {"--rows"}:
+        raise typer.BadParameter(f"--output writes the rows that differ: {shown[-1]} can't go with it.")
+    if asked.limit is not None and (to_file or not asked.rows):
+        raise typer.BadParameter("--limit goes with --rows, without --output, which writes all of them.")
+    if asked.key and not (asked.rows or to_file):
+        raise typer.BadParameter("--key goes with --rows or --output.")
+    if asked.table and not asked.is_any:
+        raise typer.BadParameter("--table goes with --rows, --profile, --partitions or --output.")
 
 
 def key_of(given: Sequence[str] | None) -> tuple[str, ...]:
@@ -122,7 +147,9 @@ def show_asked(repository: Repository, left: str, right: str, asked: Asked, as_j
             if not as_json:
                 _show_profile(profile)
         if asked.rows:
-            diff = repository.row_diff(left, right, RowDiffRequest(table, asked.key, asked.limit))
+            diff = repository.row_diff(
+                left, right, RowDiffRequest(table, asked.key, _SHOWN if asked.limit is None else asked.limit)
+            )
             answer["rows"] = row_diff_to_json(diff)
             if not as_json:
                 _show_rows(diff)
@@ -185,7 +212,8 @@ def _show_profile(profile: TableProfile) -> None:
     rows: list[tuple[str, ...]] = []
     for column in profile.columns:
         sides = [_statistics(side) for side in (column.left, column.right)]
-        rows.append((column.name, column.type, *(_change(a, b) for a, b in zip(*sides, strict=True))))
+        kind = column.type if column.left_type is None else f"{column.left_type} -> {column.type}"
+        rows.append((column.name, kind, *(_change(a, b) for a, b in zip(*sides, strict=True))))
     show_table(("column", "type", "nulls", "distinct (about)", "min", "max", "mean"), rows)
 
 

@@ -36,17 +36,26 @@ def profile(sides: Sides, path: str) -> TableProfile:
     with Engine() as engine:
         _load(engine, sides, frame)
         found = {side: _statistics(engine, frame, side) for side in (_LEFT, _RIGHT)}
+    old, new = (_types(side.table.schema) if side is not None else {} for side in (sides.left, sides.right))
     columns: list[ColumnProfile] = []
     for i, column in enumerate(frame.columns):
         left = found[_LEFT].columns[i] if column.left.name is not None and sides.left is not None else None
         right = found[_RIGHT].columns[i] if column.right.name is not None and sides.right is not None else None
-        columns.append(ColumnProfile(column.name, type_words(column.type), left, right))
+        before, after = old.get(column.left.name or ""), new.get(column.right.name or "")
+        is_other = before is not None and after is not None and before != after
+        kind = after or before or type_words(column.type)
+        columns.append(ColumnProfile(column.name, kind, left, right, before if is_other else None))
     return TableProfile(
         path,
         found[_LEFT].rows if sides.left is not None else None,
         found[_RIGHT].rows if sides.right is not None else None,
         tuple(columns),
     )
+
+
+def _types(schema: str) -> dict[str, str]:
+    """The types of a table's columns, in words."""
+    return {part.name: type_words(part.type) for part in parse_schema(schema).fields}
 
 
 def _whole(frame: Frame, sides: Sides) -> Frame:

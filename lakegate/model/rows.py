@@ -99,12 +99,14 @@ class ColumnStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ColumnProfile:
-    """One column before and after; None: the side has no such column. `type` is in words, the right side's first."""
+    """One column before and after; None: the side has no such column. `type` is in words, the right side's first;
+    `left_type` is the left side's where both have the column and it is another, else None."""
 
     name: str
     type: str
     left: ColumnStatistics | None
     right: ColumnStatistics | None
+    left_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

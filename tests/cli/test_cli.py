@@ -84,11 +84,32 @@ def test_refusals_end_with_status_1_in_one_line(lakegate: Any) -> None:
         ("log", "sales/main", "--amount", "0"),
         ("pin",),
         ("branch", "reset", "sales/main", "--to", "main", "--path", "a"),
+        ("diff", "sales/main", "main", "--key", "id"),
+        ("diff", "sales/main", "main", "--table", "t"),
+        ("diff", "sales/main", "main", "--profile", "--limit", "5"),
+        ("diff", "sales/main", "main", "--rows", "--limit", "5", "--output", "rows.csv"),
+        ("table", "diff", "sales/main", "main", "--partitions", "--output", "rows.csv"),
+        ("merge", "sales/main", "--key", "id"),
+        ("merge", "sales/main", "--take", "source:t", "--prefer", "source"),
+        ("merge", "sales/main", "--newest", "at"),
     ],
 )
 def test_bad_usage_ends_with_status_2(lakegate: Any, args: tuple[str, ...]) -> None:
     lakegate(*args, status=2)
     assert lakegate.errors
+
+
+@pytest.mark.parametrize(
+    ("args", "meant"),
+    [
+        (("brnach",), "`branch`"),
+        (("branch", "craete"), "'create'"),
+        (("log", "sales/main", "--amuont", "1"), "--amount"),
+    ],
+)
+def test_what_was_mistyped_is_suggested(lakegate: Any, args: tuple[str, ...], meant: str) -> None:
+    lakegate(*args, status=2)
+    assert meant in lakegate.errors.splitlines()[-1]
 
 
 def test_files_go_in_and_come_out(lakegate: Any, tmp_path: Path) -> None:
@@ -117,6 +138,7 @@ def test_imports_and_exports_with_paths_as_the_shell_has_them(lakegate: Any, tmp
     (tmp_path / "in/deep/f.csv").write_text("a,b\n")
     assert lakegate("import", "in", "sales/main/raw/", "-m", "in", "--dry-run").startswith("Would import 1 ")
     assert lakegate("import", "in", "sales/main/raw/", "-m", "in").startswith("Imported 1 ")
+    assert lakegate("verify", "sales/main").endswith("which can't be verified: only size and ETag.\n")
     assert lakegate.json("export", "sales/main", "out")["result"]["objects"] == 1
     assert (tmp_path / "out/raw/deep/f.csv").read_text() == "a,b\n"
     jobs = lakegate.json("job", "list", "sales")["results"]

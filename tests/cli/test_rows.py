@@ -59,6 +59,16 @@ def test_rows_columns_and_partitions_that_differ(lakegate: Any, tmp_path: Path) 
     assert "not unique" in lakegate.errors
 
 
+def test_a_profile_shows_a_type_that_changed(lakegate: Any) -> None:
+    put(lakegate, "main", id=[1], v=[1])
+    put(lakegate, "main", id=[1], v=["one"])
+    profile = lakegate("diff", "sales/main~1", "main", "--profile")
+    assert "\nid\tlong\t" in profile
+    assert "\nv\tlong -> string\t" in profile
+    columns = lakegate.json("diff", "sales/main~1", "main", "--profile")["results"][0]["profile"]["columns"]
+    assert [(column["type"], column["left_type"]) for column in columns[:2]] == [("long", None), ("string", "long")]
+
+
 def test_a_commit_says_that_a_dataset_is_no_table_any_more(lakegate: Any) -> None:
     put(lakegate, "main", id=[1])
     assert lakegate.errors == ""

@@ -57,6 +57,7 @@ from lakegate_cli.rows import (
     form_of,
     key_of,
     require_committed,
+    require_used,
     show_asked,
 )
 from lakegate_cli.session import session
@@ -89,13 +90,14 @@ def diff(
     profile: Profile = False,
     partitions: Partitions = False,
     table: TableOption = "",
-    limit: Limit = 100,
+    limit: Limit = None,
     output: Output = None,
     after: After = "",
     amount: Amount = 1000,
 ) -> None:
-    repository, name = session(context).ref(left)
     asked = Asked(rows, profile, partitions, table, prefix, key_of(key), limit, output)
+    require_used(asked)
+    repository, name = session(context).ref(left)
     if right is None:
         require_committed(asked, three_dot)
         tables, changes = partial(repository.uncommitted_tables, name), partial(repository.uncommitted, name)
@@ -167,6 +169,10 @@ def merge(
     allow_empty: AllowEmpty = False,
     dry_run: DryRun = False,
 ) -> None:
+    by_rows = {"--key": key, "--prefer": prefer, "--newest": newest, "--conflicts": conflicts}
+    unused = next((option for option, value in by_rows.items() if value), None)
+    if unused and not any(item.startswith(f"{Take.ROWS}:") for item in take or ()):
+        raise typer.BadParameter(f"{unused} goes with --take rows:TABLE.")
     repository, name = session(context).ref(source)
     branch = session(context).same(into, repository) if into else repository.info.default_branch
     preferred = None if prefer is None else Take(prefer.value)

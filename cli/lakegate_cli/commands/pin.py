@@ -199,6 +199,8 @@ def _show_outcome(name: str, outcome: VerifyOutcome) -> None:
     if outcome.problem_count > len(outcome.problems):
         say(f"... and {number(outcome.problem_count - len(outcome.problems))} more")
     result = "as they should be" if outcome.ok else many(outcome.problem_count, "problem")
+    if outcome.ok and outcome.unverifiable:
+        result += f", but for the bytes of {number(outcome.unverifiable)}, which can't be verified: only size and ETag"
     say(
         f"{name} at {short(outcome.commit)}: {many(outcome.nodes, 'node')} and {many(outcome.objects, 'object')} "
         f"({number(outcome.objects_hashed)} re-hashed, {number(outcome.unverifiable)} imported without a digest): "

@@ -40,6 +40,7 @@ from lakegate_cli.rows import (
     TableOption,
     key_of,
     require_committed,
+    require_used,
     show_asked,
 )
 from lakegate_cli.session import Session, session
@@ -137,13 +138,14 @@ def diff(
     profile: Profile = False,
     partitions: Partitions = False,
     table: TableOption = "",
-    limit: Limit = 100,
+    limit: Limit = None,
     output: Output = None,
     after: After = "",
     amount: Amount = 100,
 ) -> None:
-    repository, name = session(context).ref(left)
     asked = Asked(rows, profile, partitions, table, prefix, key_of(key), limit, output)
+    require_used(asked)
+    repository, name = session(context).ref(left)
     if right is None:
         require_committed(asked)
         tables = partial(repository.uncommitted_tables, name)

@@ -100,6 +100,7 @@ def profile_to_json(profile: TableProfile) -> Json:
             {
                 "name": column.name,
                 "type": column.type,
+                "left_type": column.left_type,
                 "left": None if column.left is None else asdict(column.left),
                 "right": None if column.right is None else asdict(column.right),
             }
@@ -119,6 +120,7 @@ def profile_from_json(body: Json) -> TableProfile:
                 column["type"],
                 None if column["left"] is None else ColumnStatistics(**column["left"]),
                 None if column["right"] is None else ColumnStatistics(**column["right"]),
+                column.get("left_type"),
             )
             for column in body["columns"]
         ),

@@ -47,6 +47,7 @@ class ColumnStatistics(Answer):
 class ColumnProfile(Answer):
     name: str
     type: str
+    left_type: str | None = Field(description="The type before, where it was another.")
     left: ColumnStatistics | None
     right: ColumnStatistics | None
 
