@@ -279,6 +279,13 @@ def test_the_environment_is_what_the_caller_hands_in(monkeypatch: pytest.MonkeyP
         assert caught.value.kind is ErrorKind.INVALID_CONFIG
 
 
+def test_only_https_reads_the_certificates_that_it_trusts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("certifi.where", lambda: "/not/there")
+    lakegate.connect("http://host").close()
+    with pytest.raises(FileNotFoundError):
+        lakegate.connect("https://host")
+
+
 def test_half_a_key_is_refused() -> None:
     environment = {"LAKEGATE_ACCESS_KEY_ID": "id", "LAKEGATE_SECRET_ACCESS_KEY": "secret"}
     for given in ({"access_key_id": "id"}, {"secret_access_key": "secret"}):
