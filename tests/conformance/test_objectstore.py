@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import boto3
 import pytest
 
 from lakegate.config import S3Settings, StorageSettings
@@ -15,7 +15,7 @@ from lakegate.objectstore.opener import StoreOpener
 from lakegate.objectstore.protocol import ObjectStore
 from lakegate.testing.faulty_store import FaultyStore
 from lakegate.testing.objectstore_suite import ObjectStoreSuite
-from lakegate.testing.s3_server import s3_server, storage_settings
+from lakegate.testing.s3_server import s3_client, s3_server, storage_settings
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +29,14 @@ def s3_opener(s3_endpoint: str) -> StoreOpener:
     return StoreOpener(storage_settings(s3_endpoint))
 
 
+@pytest.fixture(scope="module")
+def client(s3_endpoint: str) -> object:
+    return s3_client(s3_endpoint)
+
+
 @pytest.fixture
-def bucket(s3_endpoint: str) -> tuple[str, object]:
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3_endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="id",
-        aws_secret_access_key="secret",
-    )
+def bucket(client: Any) -> tuple[str, Any]:
+    """A new bucket, and a client that looks into it past the store."""
     name = f"bucket-{uuid.uuid4().hex}"
     client.create_bucket(Bucket=name)
     return name, client
@@ -65,13 +64,13 @@ class TestMemory(ObjectStoreSuite):
 
 class TestS3(ObjectStoreSuite):
     @pytest.fixture
-    def store(self, s3_opener: StoreOpener, bucket: tuple[str, object]) -> ObjectStore:
+    def store(self, s3_opener: StoreOpener, bucket: tuple[str, Any]) -> ObjectStore:
         return s3_opener.open(f"s3://{bucket[0]}")
 
 
 class TestS3WithPrefix(ObjectStoreSuite):
     @pytest.fixture
-    def store(self, s3_opener: StoreOpener, bucket: tuple[str, object]) -> ObjectStore:
+    def store(self, s3_opener: StoreOpener, bucket: tuple[str, Any]) -> ObjectStore:
         s3_opener.open(f"s3://{bucket[0]}/some").put_if_absent("thing", b"outside")
         s3_opener.open(f"s3://{bucket[0]}/some").put_if_absent("where é-x", b"outside")
         return s3_opener.open(f"s3://{bucket[0]}/some/where é/")
@@ -86,28 +85,28 @@ class TestFaultyStoreWithoutFault(ObjectStoreSuite):
 # -- S3 alone ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_aborted_upload_leaves_no_parts(s3_opener: StoreOpener, bucket: tuple[str, object]) -> None:
+def test_an_aborted_upload_leaves_no_parts(s3_opener: StoreOpener, bucket: tuple[str, Any]) -> None:
     name, client = bucket
     writer = s3_opener.open(f"s3://{name}").writer("k")
     for _ in range(20):
         writer.write(bytes(1 << 20))
     writer.abort()
-    assert client.list_multipart_uploads(Bucket=name).get("Uploads", []) == []  # type: ignore[attr-defined]
-    assert client.list_objects_v2(Bucket=name)["KeyCount"] == 0  # type: ignore[attr-defined]
+    assert client.list_multipart_uploads(Bucket=name).get("Uploads", []) == []
+    assert client.list_objects_v2(Bucket=name)["KeyCount"] == 0
 
 
-def test_folder_markers_are_no_objects(s3_opener: StoreOpener, bucket: tuple[str, object]) -> None:
+def test_folder_markers_are_no_objects(s3_opener: StoreOpener, bucket: tuple[str, Any]) -> None:
     name, client = bucket
     for key in ("p/", "p/dir/", "p/dir-x", "p/dir/y", "p/empty", "q/"):
-        client.put_object(Bucket=name, Key=key, Body=b"")  # type: ignore[attr-defined]
+        client.put_object(Bucket=name, Key=key, Body=b"")
     store = s3_opener.open(f"s3://{name}")
     assert [found.key for found in store.list()] == ["p/dir-x", "p/dir/y", "p/empty"]
     assert [found.key for found in store.list("p/")] == ["p/dir-x", "p/dir/y", "p/empty"]
 
 
-def test_keys_that_cannot_be_addressed_are_named(s3_opener: StoreOpener, bucket: tuple[str, object]) -> None:
+def test_keys_that_cannot_be_addressed_are_named(s3_opener: StoreOpener, bucket: tuple[str, Any]) -> None:
     name, client = bucket
-    client.put_object(Bucket=name, Key="p//x", Body=b"")  # type: ignore[attr-defined]
+    client.put_object(Bucket=name, Key="p//x", Body=b"")
     with pytest.raises(InvalidInput, match="p//x") as caught:
         list(s3_opener.open(f"s3://{name}").list())
     assert caught.value.kind is ErrorKind.INVALID_PATH

@@ -40,8 +40,7 @@ def repo(tmp_path: Path) -> Iterator[EmbeddedRepository]:
 
 def put_files(repo: EmbeddedRepository, files: Mapping[str, pa.Table]) -> str:
     """Makes the table hold exactly these files, and commits."""
-    for item in repo.list("main").items:
-        repo.delete("main", item.path)
+    repo.delete_many("main", [item.path for item in repo.list("main").items])
     for name, table in files.items():
         repo.put("main", f"t/{name}", parquet_bytes(table))
     return str(repo.commit("main", CommitRequest("x", allow_empty=True)).id)

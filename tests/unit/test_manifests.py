@@ -83,18 +83,18 @@ def test_what_was_read_or_written_once_is_served_from_memory(store: FaultyStore)
 
 def test_everything_is_stored_when_a_tree_function_returns(store: FaultyStore) -> None:
     manifests = Manifests(store)
-    root = build(manifests, 300)
-    root = tree.apply(manifests.nodes, KIND, root, [(f"{n:03}x", plain_entry(f"{n:03}x")) for n in range(0, 300, 7)])
+    root = build(manifests, 140)
+    root = tree.apply(manifests.nodes, KIND, root, [(f"{n:03}x", plain_entry(f"{n:03}x")) for n in range(0, 140, 7)])
     fresh = Manifests(LocalStore(Path(store.url.removeprefix("file://"))))
-    assert len(list(tree.iterate(fresh.nodes, KIND, root))) == 300 + 43
+    assert len(list(tree.iterate(fresh.nodes, KIND, root))) == 140 + 20
 
 
 def test_a_write_that_fails_fails_the_tree_function(store: FaultyStore) -> None:
     manifests = Manifests(store)
-    root = build(manifests, 300)
-    changes = [(f"{n:03}", plain_entry(f"{n:03}", 5)) for n in range(0, 300, 3)]
+    root = build(manifests, 140)
+    changes = [(f"{n:03}", plain_entry(f"{n:03}", 5)) for n in range(0, 140, 3)]
     failed = 0
-    for at in (1, 2, 7, 20, 60, 100, 1000):
+    for at in (1, 2, 7, 20, 30, 45, 1000):
         store.clear(Fault(at, FaultKind.BEFORE, frozenset({"put_if_absent"})))
         try:
             changed = tree.apply(Manifests(store).nodes, KIND, root, changes)
@@ -102,7 +102,7 @@ def test_a_write_that_fails_fails_the_tree_function(store: FaultyStore) -> None:
             failed += 1
         assert store.fired == (at < 1000)
     assert failed == 6
-    assert len(list(tree.iterate(Manifests(store).nodes, KIND, changed))) == 300
+    assert len(list(tree.iterate(Manifests(store).nodes, KIND, changed))) == 140
 
 
 def test_what_is_missing(store: FaultyStore) -> None:
@@ -175,18 +175,18 @@ def test_format_json_claims_a_namespace_once(store: FaultyStore, folder: Path) -
 
 
 def test_threads_share_one_store(store: FaultyStore) -> None:
-    root = build(Manifests(store), 300)
-    manifests = Manifests(store, memory=node_cache(1 << 16))
+    root = build(Manifests(store), 150)
+    manifests = Manifests(store, memory=node_cache(1 << 15))
     failures: list[BaseException] = []
 
     def work(start: int) -> None:
         try:
-            for number in range(start, 300, 4):
+            for number in range(start, 150, 4):
                 assert tree.get(manifests.nodes, KIND, root, f"{number:03}") == plain_entry(f"{number:03}")
-            assert len(list(tree.iterate(manifests.nodes, KIND, root))) == 300
-            edits = [(f"{n:03}", plain_entry(f"{n:03}", start)) for n in range(0, 300, 9)]
+            assert len(list(tree.iterate(manifests.nodes, KIND, root))) == 150
+            edits = [(f"{n:03}", plain_entry(f"{n:03}", start)) for n in range(0, 150, 9)]
             changed = tree.apply(manifests.nodes, KIND, root, edits)
-            different = [n for n in range(0, 300, 9) if start]
+            different = [n for n in range(0, 150, 9) if start]
             assert len(list(tree.diff(manifests.nodes, KIND, root, changed))) == len(different)
         except BaseException as error:  # noqa: BLE001
             failures.append(error)
