@@ -15,6 +15,7 @@ from lakegate.connection import connect
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, Refused
 from lakegate.ids import new_id
 from lakegate.interface import Lake, ObjectReader, Repository
+from lakegate.model import Commit
 from lakegate.pins import PIN_FILE, Pin, PinFile, checked_name, checked_provenance, parse, render
 
 if TYPE_CHECKING:
@@ -27,11 +28,13 @@ _GONE = (ErrorKind.REPOSITORY_NOT_FOUND, ErrorKind.COMMIT_NOT_FOUND, ErrorKind.R
 
 
 class PinState(StrEnum):
-    """How a pin stands: its commit is there and its ref still names it; the ref has moved; the commit is gone."""
+    """How a pin stands: its commit is there and its ref still names it; the ref has moved; the commit is gone; or the
+    pin says of the commit what it does not hold."""
 
     CURRENT = "current"
     MOVED = "moved"
     GONE = "gone"
+    ALTERED = "altered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,8 @@ def pinned(
     try:
         if pin is None:
             pin = _resolve(lake, name, default or "")
-        elif check(lake, pin).state is PinState.GONE:
-            raise gone(pin)
+        else:
+            require_usable(lake, pin)
         return Pinned(pin, lake, lake.repository(pin.document.repository))
     except BaseException:
         lake.close()
@@ -179,9 +182,9 @@ def check(lake: Lake, pin: Pin) -> PinCheck:
         if error.kind not in _GONE:
             raise
         return PinCheck(pin, PinState.GONE, None, f"{pin.name}: the commit {where} is gone.")
-    if found.manifest != document.manifest:
-        message = f"{pin.name}: the commit {where} has another manifest than was pinned."
-        return PinCheck(pin, PinState.GONE, None, message)
+    wrong = _altered(repository, pin, found)
+    if wrong:
+        return PinCheck(pin, PinState.ALTERED, None, f"{pin.name}: the commit {where} has {wrong} than the pin says.")
     now = _now(repository, document.ref)
     unheld = document.hold is not None and all(hold.id != document.hold for hold in repository.holds())
     lost = f" Its hold {document.hold} is gone: pin it again." if unheld else ""
@@ -192,14 +195,38 @@ def check(lake: Lake, pin: Pin) -> PinCheck:
     return PinCheck(pin, PinState.MOVED, now, f"{pin.name}: {where} is there; {moved}.{lost}", unheld)
 
 
-def gone(pin: Pin) -> Refused:
-    """The refusal to use a pin whose commit is gone."""
-    return Refused(
-        ErrorKind.PIN_GONE,
-        f"The pin {pin.name!r} names the commit {pin.document.commit[:12]} of {pin.document.repository!r}, "
-        "which this lake does not have.",
-        hint="Check that this is the lake of the pin; else pin anew: lakegate pin --upgrade " + pin.name,
-    )
+def require_usable(lake: Lake, pin: Pin) -> None:
+    """Refuses a pin whose commit is gone, Refused(PIN_GONE), or holds something else than the pin says,
+    InvalidInput(INVALID_PIN_FILE)."""
+    found = check(lake, pin)
+    if found.state is PinState.GONE:
+        raise Refused(
+            ErrorKind.PIN_GONE,
+            f"The pin {pin.name!r} names the commit {pin.document.commit[:12]} of {pin.document.repository!r}, "
+            "which this lake does not have.",
+            hint="Check that this is the lake of the pin; else pin anew: lakegate pin --upgrade " + pin.name,
+        )
+    if found.state is PinState.ALTERED:
+        raise InvalidInput(
+            ErrorKind.INVALID_PIN_FILE,
+            found.message,
+            hint=f"Put {PIN_FILE} back as it was written; else pin anew: lakegate pin --upgrade {pin.name}",
+        )
+
+
+def _altered(repository: Repository, pin: Pin, commit: Commit) -> str:
+    """What a commit has otherwise than a pin of it says: its manifest, or a table; "" where all is as it says."""
+    document = pin.document
+    if commit.manifest != document.manifest:
+        return "another manifest"
+    try:
+        tables = repository.pin(document.commit, pin.only).tables
+    except NotFound as error:
+        if error.kind is not ErrorKind.TABLE_NOT_FOUND:
+            raise
+        return "other tables"
+    differing = sorted({table.path for table in set(tables) ^ set(document.tables)})
+    return f"another table {differing[0]!r}" if differing else ""
 
 
 def find(folder: Path) -> Path:

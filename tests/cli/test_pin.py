@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import lakegate
-from lakegate.errors import LakegateError
+from lakegate.errors import InvalidInput, LakegateError
+from lakegate.testing.table_files import parquet_bytes
 
 
 def _commit(shell: Any, path: str, data: bytes) -> str:
@@ -49,6 +50,30 @@ def test_check_tells_current_from_moved_from_gone(pinned: tuple[Any, str], tmp_p
     assert shell.json("pin", "--check", status=1)["results"][0]["state"] == "gone"
     shell("run", "--pin", "train", "--", sys.executable, "-c", "", status=1)
     assert "which this lake does not have" in shell.errors
+
+
+def test_a_pin_that_tells_otherwise_of_its_tables_is_found(lakegate: Any, tmp_path: Path) -> None:
+    _commit(lakegate, "t/a.parquet", parquet_bytes({"id": [1, 2]}))
+    lakegate("pin", "sales/main", "--name", "train", "--table", "t")
+    lock = tmp_path / "lakegate.lock"
+    written = lock.read_text()
+    for old, new in (("rows = 2", "rows = 3"), ('content = "sha256:', 'content = "sha256:0')):
+        assert old in written
+        lock.write_text(written.replace(old, new))
+        assert lakegate.json("pin", "--check", status=1)["results"][0]["state"] == "altered"
+        for args in (("verify", "train"), ("pull", "train"), ("run", "--pin", "train", "--", sys.executable, "-c", "")):
+            lakegate(*args, status=1)
+            assert "another table 't' than the pin says" in lakegate.errors
+        with pytest.raises(InvalidInput):
+            lakegate_pinned(lock)
+    lock.write_text(written)
+    lakegate("verify", "train")
+    lakegate_pinned(lock)
+
+
+def lakegate_pinned(lock: Path) -> None:
+    with lakegate.pinned("train", file=lock):
+        pass
 
 
 def test_upgrade_pins_what_the_ref_names_now_and_gives_the_old_hold_back(pinned: tuple[Any, str]) -> None:

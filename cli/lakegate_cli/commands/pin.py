@@ -14,7 +14,7 @@ from lakegate.client.wire.work import job_to_json, pin_to_json
 from lakegate.errors import InvalidInput, NotFound
 from lakegate.interface import Repository
 from lakegate.model import ExportRequest, VerifyOutcome
-from lakegate.pinning import PinCheck, PinState, check, find, gone, read, release, take, upgrade, write
+from lakegate.pinning import PinCheck, PinState, check, find, read, release, require_usable, take, upgrade, write
 from lakegate.pins import PIN_FILE, Pin, PinFile
 from lakegate_cli import complete
 from lakegate_cli.arguments import pairs
@@ -55,7 +55,9 @@ def pin(
     provenance: Annotated[
         list[str] | None, typer.Option("--provenance", help="KEY=VALUE to remember with it; may be repeated")
     ] = None,
-    check_all: Annotated[bool, typer.Option("--check", help="Check the pins; status 1 where a commit is gone")] = False,
+    check_all: Annotated[
+        bool, typer.Option("--check", help="Check the pins; status 1 where a commit is gone, or not as the pin says")
+    ] = False,
     ref_moved: Annotated[
         RefMoved, typer.Option("--ref-moved", help="With --check: what a ref that moved on is")
     ] = RefMoved.IGNORE,
@@ -160,7 +162,7 @@ def _check(current: Session, pins: PinFile, ref_moved: RefMoved) -> None:
             moved = each.state is PinState.MOVED and ref_moved is RefMoved.WARN
             tell = warn if moved or each.unheld else say
             tell(f"{each.state.value}\t{each.message}")
-    if any(each.state is PinState.GONE for each in checks):
+    if any(each.state in (PinState.GONE, PinState.ALTERED) for each in checks):
         raise typer.Exit(1)
     if ref_moved is RefMoved.ERROR and any(each.state is PinState.MOVED for each in checks):
         raise typer.Exit(1)
@@ -187,9 +189,8 @@ def _verify(repository: Repository, ref: str, deep: bool, tables: Sequence[str])
 
 
 def _repository(current: Session, each: Pin) -> Repository:
-    """The repository of a pin whose commit is there. Raises Refused(PIN_GONE)."""
-    if check(current.open(), each).state is PinState.GONE:
-        raise gone(each)
+    """The repository of a pin. Raises as `require_usable`."""
+    require_usable(current.open(), each)
     return current.repo(each.document.repository)
 
 

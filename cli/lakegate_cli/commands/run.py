@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from lakegate.errors import ErrorKind, InvalidInput, NotFound, NotOffered, Refused
-from lakegate.pinning import PinState, check, find, gone, is_frozen, job_environment, read
+from lakegate.pinning import find, is_frozen, job_environment, read, require_usable
 from lakegate.pins import PIN_FILE, Pin
 from lakegate_cli import complete
 from lakegate_cli.output import say, show_json
@@ -102,8 +102,7 @@ def _pins(current: Session, names: Sequence[str], file: Path | None) -> Sequence
     pins = read(file or find(Path.cwd()))
     chosen = [pins.get(name) for name in names] or list(pins.pins)
     for each in chosen:
-        if check(current.open(), each).state is PinState.GONE:
-            raise gone(each)
+        require_usable(current.open(), each)
     return chosen
 
 
