@@ -32,6 +32,8 @@ _HEX64 = re.compile(r"[0-9a-f]{64}")
 _RESERVED_REPOSITORIES = frozenset({"api", "healthz", "metrics", "docs"})
 
 
+LIVE = "_live/"  # over S3, below it a ref shows each table's live files alone: see `lakegate.tables.live`
+
 _LAST = chr(0x10FFFF)
 _SURROGATES = range(0xD800, 0xE000)
 
@@ -113,6 +115,18 @@ def object_path(text: str) -> str:
             "or control characters.",
         )
     return text
+
+
+def writable_path(text: str) -> str:
+    """Checks the path of an object that is to be written, as `object_path` does. Below `_live/` nothing is: over S3 it
+    could not be read, and no table could hold it."""
+    if text.startswith(LIVE):
+        raise InvalidInput(
+            ErrorKind.INVALID_PATH,
+            f"The path {text[:80]!r} lies below {LIVE}, where the live view of tables is.",
+            hint="Choose another folder; a table is written at its own path.",
+        )
+    return object_path(text)
 
 
 def prefix_end(prefix: str) -> str | None:

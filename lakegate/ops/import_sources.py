@@ -10,7 +10,7 @@ from itertools import chain
 
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput, NotFound, Unavailable
-from lakegate.ids import MAX_PATH_BYTES, object_path
+from lakegate.ids import LIVE, MAX_PATH_BYTES, writable_path
 from lakegate.model import Entry, ImportKind, ImportSource
 from lakegate.objectstore import urls
 from lakegate.objectstore.opener import METADATA_FOLDER
@@ -47,11 +47,11 @@ def open_source(ctx: RepositoryContext, source: ImportSource) -> OpenSource:
                 f"The destination {source.destination!r} of the object {source.url!r} ends with '/'.",
                 "Name the object's whole path on the branch.",
             )
-        target = object_path(source.destination)
+        target = writable_path(source.destination)
     else:
         target = source.destination.rstrip("/") + "/" if source.destination.strip("/") else ""
         if target:
-            object_path(target)
+            writable_path(target)
     store, key = ctx.addresses.locate(str(parsed))
     if source.kind is ImportKind.PREFIX and key:
         key += "/"
@@ -131,12 +131,13 @@ def _is_plain(path: str) -> bool:
         and "/." not in path
         and path[0] not in "/."
         and path[-1] != "/"
+        and not path.startswith(LIVE)
     )
 
 
 def _check_path(path: str, address: str) -> None:
     try:
-        object_path(path)
+        writable_path(path)
     except InvalidInput as error:
         shown = address.encode("utf-8", "backslashreplace").decode()
         raise InvalidInput(

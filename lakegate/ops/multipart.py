@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from lakegate import refs, staging
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput, NotFound, PreconditionFailed, Refused
-from lakegate.ids import BranchName, UploadId, new_id, object_path
+from lakegate.ids import BranchName, UploadId, new_id, writable_path
 from lakegate.interface import Body
 from lakegate.model import MAX_PAGE, Entry, Page, Part, PutRequest, Upload, page_of
 from lakegate.ops.content_types import content_type_of
@@ -32,7 +32,7 @@ def create_upload(ctx: RepositoryContext, branch: str, path: str, request: PutRe
     upload = Upload(
         id=UploadId(new_id()),
         branch=refs.get_branch(ctx, branch).name,
-        path=object_path(path),
+        path=writable_path(path),
         created=ctx.clock(),
         content_type=content_type_of(path, request.content_type),
         metadata=dict(request.metadata),

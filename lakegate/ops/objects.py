@@ -8,7 +8,7 @@ from dataclasses import replace
 from lakegate import refs, staging
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, InvalidInput, NotFound, PreconditionFailed, Refused
-from lakegate.ids import BranchName, UploadId, object_path
+from lakegate.ids import BranchName, UploadId, object_path, writable_path
 from lakegate.interface import Body
 from lakegate.log_paths import log_commit_of
 from lakegate.metastore.protocol import BranchState, StagedChange
@@ -77,7 +77,7 @@ class ObjectUpload:
 
     def __init__(self, ctx: RepositoryContext, branch: str, path: str) -> None:
         self._ctx = ctx
-        self._path = object_path(path)
+        self._path = writable_path(path)
         state = refs.get_branch(ctx, branch)
         self.commit = state.commit
         self._branch = state.name
@@ -141,7 +141,7 @@ def copy(ctx: RepositoryContext, branch: str, path: str, source: tuple[str, str]
 
 def copy_entry(ctx: RepositoryContext, branch: str, path: str, source: Entry, request: PutRequest | None) -> Entry:
     """Copies an entry of this repository onto a branch. `request` replaces metadata and content type."""
-    entry = replace(source, path=object_path(path), mtime=ctx.clock())
+    entry = replace(source, path=writable_path(path), mtime=ctx.clock())
     if request is not None:
         entry = replace(
             entry,

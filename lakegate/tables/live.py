@@ -15,13 +15,12 @@ from lakegate import refs, tree
 from lakegate.context import RepositoryContext
 from lakegate.errors import ErrorKind, NotFound, Refused
 from lakegate.format.kinds import FILES, TABLES
+from lakegate.ids import LIVE
 from lakegate.model import MAX_PAGE, Entry, FileEntry, ListRequest, TableVersion, page_of
 from lakegate.snapshot import Listing, Seen, Snapshot, fold
 from lakegate.tables.conform import Matching
 from lakegate.tables.data_files import live_files
 from lakegate.tables.features import matching_of, require_readable
-
-LIVE = "_live/"
 
 
 @dataclass(frozen=True, slots=True)

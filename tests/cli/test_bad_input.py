@@ -109,6 +109,24 @@ def test_paths(filled: Any, path: str, tmp_path: Path) -> None:
     refused(filled, K.INVALID_PATH, "rm", f"sales/exp/{path}")
 
 
+def test_folders_that_hold_nothing(filled: Any) -> None:
+    for args in ("ls sales/main/nope/", "rm -r sales/main/nope/", "rm -r sales/main/nope"):
+        refused(filled, K.OBJECT_NOT_FOUND, *args.split())
+    for args in ("ls sales/main/..", "ls sales/main/a/../b", "rm -r sales/main/.."):
+        refused(filled, K.INVALID_PATH, *args.split())
+
+
+def test_the_place_of_the_live_view(filled: Any, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    for args in (
+        f"put {tmp_path}/x sales/exp/_live/x",
+        "cp sales/exp/a sales/exp/_live/x",
+        f"import {tmp_path} sales/exp/_live/ -m x",
+        f"import --object {tmp_path}/x sales/exp/_live/x -m x",
+    ):
+        assert "live view" in refused(filled, K.INVALID_PATH, *args.split())
+
+
 def test_nothing_to_commit(filled: Any) -> None:
     refused(filled, K.NOTHING_TO_COMMIT, "commit", "sales/exp", "-m", "x")
 

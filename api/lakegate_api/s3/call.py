@@ -9,7 +9,7 @@ from typing import TypeVar
 from starlette.types import Receive
 
 from lakegate.access import Authenticator, Principal
-from lakegate.ids import CommitId
+from lakegate.ids import LIVE, CommitId
 from lakegate.lake import EmbeddedLake
 from lakegate.repository import EmbeddedRepository
 from lakegate_api.s3.addressing import Bucket, GatewayOptions
@@ -19,8 +19,6 @@ from lakegate_api.s3.sigv4 import Signed
 from lakegate_api.s3.work import Threads
 
 T = TypeVar("T")
-
-LIVE = "_live/"  # below it a ref shows each table's live files alone: see `lakegate.tables.live`
 
 
 @dataclass(frozen=True, slots=True)

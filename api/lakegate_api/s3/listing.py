@@ -13,10 +13,10 @@ from itertools import islice
 from typing import TypeVar
 from urllib.parse import quote
 
-from lakegate.ids import CommitId, prefix_end
+from lakegate.ids import LIVE, CommitId, prefix_end
 from lakegate.model import MAX_PAGE, CommonPrefix, Entry, ListRequest, Page
 from lakegate_api.s3.answers import Answer
-from lakegate_api.s3.call import LIVE, BucketCall
+from lakegate_api.s3.call import BucketCall
 from lakegate_api.s3.documents import Element, document, iso_time
 from lakegate_api.s3.failures import invalid_argument, not_offered
 

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from lakegate.errors import ErrorKind, NotFound
-from lakegate.ids import CommitId, is_full_id
+from lakegate.ids import LIVE, CommitId, is_full_id
 from lakegate.model import Entry
 from lakegate.snapshot import object_not_found
 from lakegate_api.rest.ranges import parse_range
 from lakegate_api.s3.answers import Answer
-from lakegate_api.s3.call import LIVE, ObjectCall
+from lakegate_api.s3.call import ObjectCall
 from lakegate_api.s3.conditions import is_not_modified
 from lakegate_api.s3.documents import document
 from lakegate_api.s3.failures import S3Refusal, invalid_argument, not_offered

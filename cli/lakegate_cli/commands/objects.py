@@ -11,7 +11,8 @@ import typer
 
 from lakegate.client.wire.nouns import page_to_json
 from lakegate.client.wire.objects import entry_to_json, listed_to_json
-from lakegate.errors import ErrorKind, InvalidInput, LakegateError
+from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound
+from lakegate.ids import object_path
 from lakegate.model import MAX_PAGE, CommonPrefix, ListRequest, PutRequest
 from lakegate_cli.arguments import After, Amount, Meta, ObjectPath, pairs
 from lakegate_cli.files import write_file
@@ -34,6 +35,8 @@ def ls(
     page = pages(
         lambda at: repository.list(ref, ListRequest(prefix, at, min(amount, MAX_PAGE), delimiter)), amount, after
     )
+    if prefix and not page.items and not after:
+        raise _nothing_at(ref, prefix)
     if session(context).json:
         namespace = repository.info.storage_namespace
         show_json(page_to_json(page, lambda item: listed_to_json(item, namespace)))
@@ -136,6 +139,8 @@ def rm(
             if failures:
                 raise LakegateError(ErrorKind(failures[0].code), failures[0].message)
             count += len(items)
+        if not count:
+            raise _nothing_at(branch, path)
     else:
         repository.delete(branch, path)
     if session(context).json:
@@ -144,3 +149,13 @@ def rm(
         say(f"Deleted {many(count, 'object')} below {branch}/{path.rstrip('/')} (uncommitted).")
     else:
         say(f"Deleted {branch}/{path} (uncommitted).")
+
+
+def _nothing_at(ref: str, prefix: str) -> NotFound:
+    if prefix:
+        object_path(prefix)  # raises where nothing can lie there
+    return NotFound(
+        ErrorKind.OBJECT_NOT_FOUND,
+        f"There is nothing below {prefix!r} on {ref!r}." if prefix else f"There is nothing on {ref!r}.",
+        hint="`lakegate ls` lists what is there.",
+    )
