@@ -34,30 +34,40 @@ class Branches:
     def __init__(self, repo: EmbeddedRepository, random: Random) -> None:
         self._repo = repo
         self._random = random
+        self._named: list[str] = []
         self._names = (f"f{number}" for number in itertools.count())
         self._write("main", 0, protocol(), metadata(), add("a"))
         for branch in ("exp", "dev"):
             repo.create_branch(branch, "main")
+        for branch in BRANCHES:
+            self._write(branch, 1, add(f"first-{branch}"))
+        for branch in ("exp", "dev"):  # from here on there are records
+            repo.merge(branch, "main")
 
     def change(self, branch: str, other: str) -> None:
-        """Appends, with and without a `txn`; deletes; compacts; vacuums."""
+        """Appends, of a file that another branch had too, too, and with a `txn`; deletes; compacts; vacuums."""
         live = sorted(file.path for file in self._repo.table_files(branch, "t").items)
         version = (self._repo.table(branch, "t").version or 0) + 1
         some = self._random.sample(live, self._random.randint(0, len(live)))
         kind = self._random.choice(("add", "add", "add", "txn", "remove", "compact", "vacuum"))
         if kind == "add":
-            self._write(branch, version, add(next(self._names)))
+            again = [path for path in self._named if path not in live and self._random.random() < 0.2]
+            self._write(branch, version, add(again[0] if again else self._name()))
         elif kind == "txn":
-            self._write(branch, version, add(next(self._names)), {"txn": {"appId": "x", "version": version}})
+            self._write(branch, version, add(self._name()), {"txn": {"appId": "x", "version": version}})
         elif kind == "remove" and live:
             self._write(branch, version, remove(self._random.choice(live)))
         elif kind == "compact" and len(some) > 1:
-            whole = add(next(self._names), rows=len(some), dataChange=False)
+            whole = add(self._name(), rows=len(some), dataChange=False)
             self._write(branch, version, *(remove(path, dataChange=False) for path in some), whole)
         elif kind == "vacuum":
             paths = [entry.path for entry in self._repo.list(branch, ListRequest("t/", "", 1000)).items]
             self._repo.delete_many(branch, [path for path in paths if path.count("/") == 1 and path[2:] not in live])
             self._repo.commit(branch, CommitRequest("vacuum"))
+
+    def _name(self) -> str:
+        self._named.append(next(self._names))
+        return self._named[-1]
 
     def merge(self, branch: str, other: str) -> None:
         isolation = self._random.choice(list(Isolation))
@@ -109,7 +119,7 @@ STEPS = (*["change"] * 6, *["merge"] * 5, "cherry_pick", "undo")
 BRANCHES = ("main", "exp", "dev")
 
 
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=max(2, settings.default.max_examples // 4), deadline=None)
 @given(
     steps=st.lists(st.tuples(st.sampled_from(STEPS), st.permutations(BRANCHES)), min_size=10, max_size=14),
     seed=st.integers(),

@@ -1,23 +1,23 @@
 """What a merge records for the next one, so that this need not read all versions since the two logs parted.
 
 Every merge of the same two branches has to know which of a side's versions the other has already, and what a side wrote
-that the other never saw. Each version that a merge writes says so in its commitInfo, of all versions below it: up to
-which version it holds the source's, and that all others since the logs parted are writes of its own clients, and
-which. A later merge reads a log from its newest version back to such a record. Where there is none that fits,
-it reads all, as `transactions` has it; so a record is only written where it is sure to be true.
+that the other never saw. The last version that a merge writes says so in its commitInfo: up to which version the log
+holds the source's, which others its own clients wrote since the logs parted, and which files these took away. A later
+merge reads a log from its newest version back to such a record. Where there is none that fits, it reads all, as
+`transactions` has it; so a record is only written where it is sure to be true.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.kinds import OBJECTS
-from lakegate.log_paths import commit_path, table_prefix
-from lakegate.model import Entry, TableVersion
+from lakegate.log_paths import commit_path
+from lakegate.model import Entry
 from lakegate.tables.delta.actions import LogActions
 from lakegate.tables.delta.log import read_commit
 from lakegate.tables.delta.merge.reads import is_blind
@@ -36,23 +36,22 @@ from lakegate.tables.delta.merge.transactions import (
 )
 
 PARTED = "parted"
-_MOST_FOREIGN = 100  # origins, of some 70 bytes each
-_MOST_AHEAD = 500
+_MOST_AHEAD = 500  # versions
+_MOST_GONE = 200  # paths, of some 60 bytes each
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """What a merge knew of the destination's log.
 
-    until    the source's newest log commit: the log holds what the source had done by then
-    foreign  the origins of the versions that other merges and cherry-picks brought since the two logs parted; all
-             others are the source's, or plain writes that change no definition
-    ahead    the versions that the source has not: plain writes all; None where they were too many
+    until  the source's newest log commit: the log holds what the source had done by then
+    ahead  the versions that the source has not, plain writes all; None where there are too many, or others among them
+    gone   the files that these versions took away; None where they are too many
     """
 
     until: str
-    foreign: tuple[str, ...] = ()
-    ahead: tuple[int, ...] | None = ()
+    ahead: tuple[int, ...] | None
+    gone: tuple[str, ...] | None
 
     @classmethod
     def told_by(cls, actions: LogActions) -> Record | None:
@@ -60,15 +59,16 @@ class Record:
         record = told.get(PARTED) if isinstance(told, dict) else None
         if not isinstance(record, dict) or not isinstance(record.get("until"), str):
             return None
-        foreign, ahead = record.get("foreign"), record.get("ahead")
-        if not isinstance(foreign, list):
-            return None
-        versions = tuple(v for v in ahead if isinstance(v, int)) if isinstance(ahead, list) else None
-        return cls(record["until"], tuple(map(str, foreign)), versions)
+        ahead, gone = record.get("ahead"), record.get("gone")
+        return cls(
+            record["until"],
+            tuple(version for version in ahead if isinstance(version, int)) if isinstance(ahead, list) else None,
+            tuple(map(str, gone)) if isinstance(gone, list) else None,
+        )
 
     def as_info(self) -> Mapping[str, Any]:
-        told: dict[str, Any] = {"until": self.until, "foreign": list(self.foreign)}
-        return told if self.ahead is None else {**told, "ahead": list(self.ahead)}
+        told: dict[str, Any] = {"until": self.until, "ahead": self.ahead, "gone": self.gone}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +138,15 @@ def _newest(
     It is where the source only appended, and read nothing: then of what the destination did before, nothing can stand
     against it but that the destination has it already. That is ruled out here.
     """
-    if _definition(base.version) != _definition(side.version):
+    if since.record.gone is None:
         return None
-    for transaction in ours.transactions:
-        known = set(since.record.foreign) & set(transaction.origins)
-        if known or not _appends(transaction) or not _is_new(ctx, base, side, transaction):
-            return None
     transactions = logged(ctx, base, side, SideLog(since.commits, {}, untold=False))
-    if any(transaction.metadata is not None or transaction.protocol is not None for transaction in transactions):
+    gone = {*since.record.gone, *(action.path for transaction in transactions for action in transaction.removes)}
+
+    def had(path: str) -> bool:
+        return path in gone or file_at(ctx, side.version, path) is not None
+
+    if not all(_appends(transaction) and _is_new(base, side, transaction, had) for transaction in ours.transactions):
         return None
     return SideHistory(base.version, side.version, tuple(transactions))
 
@@ -155,25 +156,25 @@ def record_of(
 ) -> Record | None:
     """What a merge of all that the source did may record of the destination's log; None where that is not sure.
     `before`: what an earlier merge recorded, where `theirs` is only what came since."""
-    version = source.version.version or 0
-    entry = tree.get(ctx.manifests.nodes, OBJECTS, source.root, commit_path(source.version.path, version))
+    newest = source.version.version or 0
+    entry = tree.get(ctx.manifests.nodes, OBJECTS, source.root, commit_path(source.version.path, newest))
     if entry is None or ours.squashed or theirs.squashed or theirs.untold:
         return None
     known = {origin for transaction in ours.transactions for origin in transaction.origins}
-    foreign = list(before.foreign) if before is not None else []
-    ahead = list(before.ahead or ()) if before is not None else []
-    told = before is None or before.ahead is not None
+    known |= {origin for transaction in ours.transactions for origin in transaction.covers}
+    ahead = before.ahead if before is not None else ()
+    gone = dict.fromkeys(before.gone or ()) if before is not None else dict[str, None]()
     for transaction in theirs.transactions:
         if known & set(transaction.origins) or not _is_known(transaction):
             return None
-        if is_plain(transaction) and transaction.version is not None:
-            ahead.append(transaction.version)
-        else:
-            foreign += transaction.origins
-    if len(foreign) > _MOST_FOREIGN:
-        return None
-    listed = told and not foreign and len(ahead) <= _MOST_AHEAD
-    return Record(origin_of(version, entry), tuple(foreign), tuple(ahead) if listed else None)
+        version = transaction.version if is_plain(transaction) else None
+        ahead = None if ahead is None or version is None else (*ahead, version)
+        gone |= dict.fromkeys(action.path for action in transaction.removes)
+    return Record(
+        origin_of(newest, entry),
+        ahead if ahead is not None and len(ahead) <= _MOST_AHEAD else None,
+        tuple(gone) if len(gone) <= _MOST_GONE else None,
+    )
 
 
 def is_plain(transaction: Transaction) -> bool:
@@ -201,28 +202,11 @@ def _appends(transaction: Transaction) -> bool:
     )
 
 
-def _is_new(ctx: RepositoryContext, base: TableAt, side: TableAt, transaction: Transaction) -> bool:
-    """Tells whether a log can't hold a transaction, and has not advanced its applications, but for what it tells."""
-    prefix = table_prefix(side.version.path)
-    return (
-        not any(_may_hold(ctx, side, origin) for origin in transaction.origins)
-        and not any(
-            tree.get(ctx.manifests.nodes, OBJECTS, side.root, prefix + action.path) is not None
-            or file_at(ctx, side.version, action.path) is not None
-            or file_at(ctx, base.version, action.path) is not None
-            for action in transaction.files
-        )
-        and all(base.version.txns.get(app) == side.version.txns.get(app) for app in transaction.txns)
+def _is_new(base: TableAt, side: TableAt, transaction: Transaction, had: Callable[[str], bool]) -> bool:
+    """Tells whether a side never had a transaction's files, and has not advanced its applications."""
+    return not any(had(action.path) for action in transaction.files) and all(
+        base.version.txns.get(app) == side.version.txns.get(app) for app in transaction.txns
     )
-
-
-def _may_hold(ctx: RepositoryContext, side: TableAt, origin: str) -> bool:
-    """Tells whether a log holds the commit that an origin names, or held it, for all that can be told."""
-    version = _version_of(origin)
-    if version > (side.version.version or 0):
-        return False
-    entry = tree.get(ctx.manifests.nodes, OBJECTS, side.root, commit_path(side.version.path, version))
-    return entry is None or origin_of(version, entry) == origin
 
 
 def _is_newest(ctx: RepositoryContext, base: TableAt, origin: str) -> bool:
@@ -233,7 +217,3 @@ def _version_of(origin: str) -> int:
     """The version that an origin names; 0, which no log lacks, where it names none."""
     version = origin.partition(":")[0]
     return int(version) if version.isdecimal() else 0
-
-
-def _definition(table: TableVersion) -> tuple[object, ...]:
-    return table.metadata, table.protocol

@@ -139,7 +139,6 @@ class _Merge:
             standing,
         )
         self._files = FileMerge(ctx, sources, readers.vector, readers.holds)
-        self._told: dict[str, Any] = {}
 
     def plan(self, record: Record | None) -> MergePlan:
         carried = [
@@ -154,15 +153,20 @@ class _Merge:
         versions: list[ReplayedVersion] = []
         undo = self._files.undo()
         touched = [undo, *carried]
-        if record is not None and not undo.removes and not any(part.left_out or part.outdated for part in carried):
-            self._told[PARTED] = record.as_info()
+        if undo.removes or any(part.left_out or part.outdated for part in carried):
+            record = None
         if undo.adds or undo.removes:
             commits.append(writer.append(self._undo_draft(undo)))
             note = "a compaction of the destination, undone where the source changed its files"
             versions.append(ReplayedVersion(None, writer.version, UNDO, note))
         numbers: dict[int, int] = {}
+        last = self._ours.transactions[-1] if self._ours.transactions else None
         for transaction, shared, part in zip(self._all.transactions, self._shared, carried, strict=True):
-            draft = None if shared else self._draft(writer, transaction, part, numbers)
+            draft = (
+                None
+                if shared
+                else self._draft(writer, transaction, part, numbers, record if transaction is last else None)
+            )
             if draft is None:
                 note = _why_none(transaction, shared, part)
                 versions.append(ReplayedVersion(transaction.version, None, transaction.words, note))
@@ -290,9 +294,14 @@ class _Merge:
     # -- versions -----------------------------------------------------------------------------------------------------
 
     def _draft(
-        self, writer: VersionWriter, transaction: Transaction, carried: Carried, numbers: Mapping[int, int]
+        self,
+        writer: VersionWriter,
+        transaction: Transaction,
+        carried: Carried,
+        numbers: Mapping[int, int],
+        record: Record | None,
     ) -> Draft | None:
-        """What the next version does of a transaction; None where nothing is left of it."""
+        """What the next version does of a transaction, and tells of the merge; None where nothing is left of it."""
         protocol = None
         if transaction.protocol is not None:
             protocol = united(writer.protocol, transaction.protocol, same_table=False)
@@ -307,7 +316,7 @@ class _Merge:
         if not (carried.adds or carried.removes or upgraded or metadata is not None or txns or _told(domains)):
             return None
         return Draft(
-            self._info(transaction),
+            self._info(transaction, record),
             tuple(carried.adds),
             tuple(carried.removes),
             protocol if upgraded else None,
@@ -329,8 +338,10 @@ class _Merge:
             made = retold_types(made, {**numbers, transaction.version: writer.version + 1})
         return None if made == writer.metadata else made
 
-    def _info(self, transaction: Transaction) -> dict[str, Any]:
-        told: dict[str, Any] = {**self._replay.origin, **self._told}
+    def _info(self, transaction: Transaction, record: Record | None) -> dict[str, Any]:
+        told: dict[str, Any] = dict(self._replay.origin)
+        if record is not None:
+            told[PARTED] = record.as_info()
         if transaction.version is None:
             if transaction.covers:
                 told[COVERS] = list(transaction.covers)
