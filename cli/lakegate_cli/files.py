@@ -10,7 +10,8 @@ from lakegate.errors import ErrorKind, Refused
 
 
 def write_file(path: Path, pieces: Iterable[bytes]) -> int:
-    """Writes a file that appears whole, or not at all; returns its size. Raises Refused where it can't be written."""
+    """Writes a file that appears whole, or not at all; returns its size. Raises Refused where it can't be written, and
+    what making the pieces raises."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         try:
@@ -25,6 +26,6 @@ def write_file(path: Path, pieces: Iterable[bytes]) -> int:
         raise Refused(
             ErrorKind.INVALID_ARGUMENT,
             f"{path} can't be written: {error.strerror or error}.",
-            hint="Name a file in a folder that is there and can be written.",
+            hint="Name a place in a folder that is there and can be written to.",
         ) from error
     return size

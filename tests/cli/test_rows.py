@@ -13,7 +13,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from lakegate.errors import ErrorKind, Unavailable
 from lakegate.model import Conflict, ConflictKind
+from lakegate.repository import EmbeddedRepository
 from lakegate.testing.table_files import parquet_bytes
 from lakegate_cli.conflicts import show_conflicts
 
@@ -81,6 +83,18 @@ def test_a_commit_says_that_a_dataset_is_no_table_any_more(lakegate: Any) -> Non
     lakegate("revert", "sales/main", "main")
     assert lakegate.errors == ""
     assert lakegate.json("table", "list", "sales/main")["results"][0]["path"] == "t"
+
+
+def test_a_commit_is_made_though_the_look_at_its_tables_fails(lakegate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise Unavailable(ErrorKind.SERVER_UNAVAILABLE, "The server can't be reached.")
+
+    put(lakegate, "main", id=[1])
+    lakegate("put", "-", "sales/main/x", stdin=b"x")
+    monkeypatch.setattr(EmbeddedRepository, "table_diff", fails)
+    assert lakegate("commit", "sales/main", "-m", "made").startswith("Committed ")
+    assert "The server can't be reached." in lakegate.errors
+    assert lakegate.json("log", "sales/main")["results"][0]["message"] == "made"
 
 
 def test_a_merge_of_rows_by_key(lakegate: Any, tmp_path: Path) -> None:

@@ -24,11 +24,11 @@ def commit(
 ) -> None:
     repository, name = session(context).ref(branch)
     made = repository.commit(name, CommitRequest(message, pairs(meta), allow_empty=allow_empty))
-    warn_of_lost_tables(repository, made)
     if session(context).json:
         show_json(commit_to_json(made))
     else:
         say(f"Committed {short(made.id)} to {name}: {made.message}")
+    warn_of_lost_tables(repository, made)
 
 
 @app.command("log", help="Show the history of a ref, newest first.")
@@ -98,11 +98,11 @@ def revert(
     repository, name = session(context).ref(branch)
     ref = session(context).same(commit, repository)
     made = repository.revert(name, ApplyRequest(ref, parent, message, pairs(meta), allow_empty))
-    warn_of_lost_tables(repository, made)
     if session(context).json:
         show_json(commit_to_json(made))
     else:
         say(f"Reverted {ref} on {name} as {short(made.id)}.")
+    warn_of_lost_tables(repository, made)
 
 
 @app.command("cherry-pick", help="Commit onto a branch what another commit changed.")
@@ -118,8 +118,8 @@ def cherry_pick(
     repository, name = session(context).ref(branch)
     ref = session(context).same(commit, repository)
     made = repository.cherry_pick(name, ApplyRequest(ref, parent, message, pairs(meta), allow_empty))
-    warn_of_lost_tables(repository, made)
     if session(context).json:
         show_json(commit_to_json(made))
     else:
         say(f"Picked {ref} onto {name} as {short(made.id)}.")
+    warn_of_lost_tables(repository, made)
