@@ -7,10 +7,10 @@ Java, or no way to PyPI or Maven Central.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import shutil
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def main(folder: Path) -> int:
         subprocess.run([str(folder / "bin/python"), "-m", *install], check=True)
         for path, digest in JARS.items():
             _fetch(f"{MAVEN}/{path}", folder / "jars" / Path(path).name, digest)
-    except (subprocess.CalledProcessError, urllib.error.URLError) as error:
+    except (subprocess.CalledProcessError, OSError, http.client.HTTPException) as error:
         return _missing(str(error))
     return 0
 
@@ -60,7 +60,7 @@ def _fetch(url: str, target: Path, digest: str) -> None:
         return
     target.parent.mkdir(exist_ok=True)
     part = target.with_name(f"{target.name}.part")
-    with urllib.request.urlopen(url) as source, part.open("wb") as file:
+    with urllib.request.urlopen(url, timeout=60) as source, part.open("wb") as file:
         shutil.copyfileobj(source, file, 1 << 20)
     with part.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
 """Runs Spark SQL for the tests, with the Python of Spark's own environment: a line of JSON in, one out.
 
 Arguments: the folder of the jars, the gateway's address, and its access key. In comes {"sql": TEXT}, or {"stream": URL,
-"into": FOLDER}; out goes {"rows": [[...]]}, or {"error": TEXT}.
+"into": FOLDER}; out goes {"columns": [...], "rows": [[...]]}, or {"error": TEXT}.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main() -> None:
             asked = json.loads(line)
             is_stream = "stream" in asked
             found = streamed(spark, asked["stream"], Path(asked["into"])) if is_stream else spark.sql(asked["sql"])
-            answer = {"rows": [list(row) for row in found.collect()]}
+            answer = {"columns": found.columns, "rows": [list(row) for row in found.collect()]}
         except Exception as error:  # noqa: BLE001 - whatever it is, the test is told
             answer = {"error": str(error)}
         print(json.dumps(answer, default=str), file=answers, flush=True)

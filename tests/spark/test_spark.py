@@ -190,11 +190,17 @@ class Spark:
 
     process: subprocess.Popen[str]
 
+    errors: Path
+
     def sql(self, statement: str) -> list[list[Any]]:
         """Runs a statement and returns its rows. Raises AssertionError with Spark's message."""
+        return [list(row.values()) for row in self.named(statement)]
+
+    def named(self, statement: str) -> list[dict[str, Any]]:
+        """The same, as values by column."""
         answer = self._ask({"sql": statement})
         assert "error" not in answer, f"{statement}: {answer['error']}"
-        return [[*row] for row in answer["rows"]]
+        return [dict(zip(answer["columns"], row, strict=True)) for row in answer["rows"]]
 
     def stream(self, url: str, into: Path) -> list[int]:
         """Runs a stream of a table, begun by the first call, up to now. Returns all ids that it ever brought."""
@@ -208,7 +214,7 @@ class Spark:
         self.process.stdin.write(json.dumps(what) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
-        assert line, "Spark ended"
+        assert line, f"Spark ended: {self.errors.read_text()[-2000:]}"
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -220,14 +226,19 @@ def spark(server_process: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
         pytest.skip("Spark is a large client: `make spark` installs it and runs these tests")
     command = [f"{installed}/bin/python", str(HERE / "sql_server.py"), f"{installed}/jars", server_process.url]
     command += [server_process.access_key_id, server_process.secret_access_key]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as p:
-        assert p.stdout is not None
-        assert "ready" in p.stdout.readline()
-        yield Spark(p)
-        assert p.stdin is not None
-        p.stdin.close()
+    folder = tmp_path_factory.mktemp("spark")
+    with (
+        (folder / "errors").open("w") as errors,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=folder
+        ) as process,
+    ):
+        assert process.stdout is not None
+        assert process.stdin is not None
+        started = process.stdout.readline()
+        assert "ready" in started, (folder / "errors").read_text()[-2000:]
+        yield Spark(process, folder / "errors")
+        process.stdin.close()
 
 
 def at(lake: S3Lake, branch: str, statement: str) -> str:
@@ -245,7 +256,7 @@ def run(spark: Spark, lake: S3Lake, branch: str, statements: tuple[str, ...]) ->
 
 def rows(spark: Spark, lake: S3Lake, ref: str) -> Counter[str]:
     """The rows of the table as Spark reads them."""
-    return Counter(json.dumps(row) for row in spark.sql(at(lake, ref, "SELECT * FROM {t}")))
+    return Counter(json.dumps(row, sort_keys=True) for row in spark.named(at(lake, ref, "SELECT * FROM {t}")))
 
 
 @pytest.mark.timeout(300)  # Spark starts within the first
@@ -269,12 +280,12 @@ def test_two_branches_merge(spark: Spark, s3: S3Lake, case: Case) -> None:
     assert merged == rows(spark, s3, "serial") != base
     if case.also:
         assert spark.sql(at(s3, "main", case.also)) == spark.sql(at(s3, "serial", case.also))
-    assert sum(agreed_rows(s3.uri("t"), None, case.readers, s3.options).values()) == sum(merged.values())
+    assert agreed_rows(s3.uri("t"), None, case.readers, s3.options) == merged
     versions = [row[0] for row in spark.sql(at(s3, "main", "DESCRIBE HISTORY {t}"))]
     assert versions == sorted(versions, reverse=True)
     # Spark goes on writing, on the state that it has kept; and reads on after a roll back.
     spark.sql(at(s3, "main", "DELETE FROM {t} WHERE id = 3"))
-    assert sum(rows(spark, s3, "main").values()) == sum(merged.values()) - sum("[3, " in row for row in merged)
+    assert sum(rows(spark, s3, "main").values()) == sum(merged.values()) - sum('"id": 3,' in row for row in merged)
     s3.commit("main")
     s3.rest("POST", "/branches/main/rollback", {"to": "main~1", "tables": ["t"]})
     assert rows(spark, s3, "main") == merged
