@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lakegate import tree
-from lakegate.format.kinds import TABLES
+from lakegate.context import RepositoryContext
+from lakegate.format.kinds import OBJECTS, TABLES
 from lakegate.ids import NodeId
-from lakegate.log_paths import log_folder
+from lakegate.log_paths import log_commit_of, log_folder
 from lakegate.model import TableFormat, TableVersion
 from lakegate.tree import NodeStore
 
@@ -60,3 +61,15 @@ def same_version(left: TableVersion | None, right: TableVersion | None) -> bool:
 def is_delta(*versions: TableVersion | None) -> bool:
     """Tells whether some of these is a Delta table."""
     return any(v is not None and v.format is TableFormat.DELTA for v in versions)
+
+
+def rewrites(ctx: RepositoryContext, roots: tuple[NodeId, NodeId], table: TableVersion) -> bool:
+    """Tells whether the second of two trees of objects holds a log commit of a Delta table of the first as another."""
+    for change in tree.diff(ctx.manifests.nodes, OBJECTS, *roots, prefix=log_folder(table.path)):
+        commit = log_commit_of(change.path)
+        if commit is None or commit[1] > (table.version or 0):
+            continue
+        left, right = change.left, change.right
+        if left is not None and right is not None and not left.same_content(right):
+            return True
+    return False

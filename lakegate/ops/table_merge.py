@@ -9,7 +9,6 @@ from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.engine.three_way import incompatible
 from lakegate.format.kinds import OBJECTS, TABLES
-from lakegate.log_paths import log_commit_of, log_folder
 from lakegate.model import (
     Conflict,
     Resolution,
@@ -27,7 +26,7 @@ from lakegate.ops.conflicts import (
 from lakegate.ops.dataset_merge import Dataset, DatasetMerge
 from lakegate.ops.decisions import Change, Decision, Sides, taken
 from lakegate.ops.forward import Heads, forward_table
-from lakegate.ops.placement import Placement, in_log, is_delta, same_version
+from lakegate.ops.placement import Placement, in_log, is_delta, rewrites, same_version
 from lakegate.ops.resolutions import Resolutions
 from lakegate.ops.row_merge import RowMergeSides, TableInTree, merge_table_rows
 from lakegate.ops.table_replay import Replayed, Replaying, replay_table
@@ -245,21 +244,8 @@ class TableMerge:
             return True
         if (source.version or 0) <= (destination.version or 0):
             return False
-        log = tree.diff(
-            self._ctx.manifests.nodes,
-            OBJECTS,
-            self._sides.destination.objects_root,
-            self._sides.source.objects_root,
-            prefix=log_folder(destination.path),
-        )
-        for change in log:
-            commit = log_commit_of(change.path)
-            if commit is None or commit[1] > (destination.version or 0):
-                continue
-            left, right = change.left, change.right
-            if left is not None and right is not None and not left.same_content(right):
-                return False
-        return True
+        roots = self._sides.destination.objects_root, self._sides.source.objects_root
+        return not rewrites(self._ctx, roots, destination)
 
     def _folder(self, table: str) -> Iterator[Change]:
         """Makes the table's log the source's exactly; elsewhere in its folder the source's files come, those that the

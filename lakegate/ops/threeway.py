@@ -18,7 +18,7 @@ from lakegate.log_paths import log_folder
 from lakegate.model import ChangeCounts, Conflict, Entry, Resolution, Strategy, TableChange, Take
 from lakegate.ops.conflicts import object_conflict
 from lakegate.ops.decisions import Change, Decision, Sides
-from lakegate.ops.placement import Placement, in_log, is_delta
+from lakegate.ops.placement import Placement, in_log, is_delta, rewrites
 from lakegate.ops.resolutions import Resolutions
 from lakegate.ops.table_merge import TableMerge
 from lakegate.ops.table_replay import Replaying
@@ -119,6 +119,7 @@ def _plain(
         sides.source.objects_root,
         sides.destination.objects_root,
     )
+    histories: dict[str, bool] = {}
     own_logs: dict[str, bool] = {}
     delta: dict[str, bool] = {}
     for triple in triples:
@@ -126,6 +127,8 @@ def _plain(
         if _same(source, destination) or _same(base, source) or covered.holds(triple.path):
             continue
         table = covered.placement.table_of(triple.path)
+        if table is not None and _other_history(ctx, sides, table, histories):
+            continue
         if table is not None and in_log(table, triple.path) and _keeps_house(ctx, sides, table, own_logs):
             continue
         if source is None and table is not None and _needs_files(ctx, sides, table, triple.path, delta):
@@ -138,6 +141,16 @@ def _plain(
             if take is Take.DESTINATION:
                 continue
         yield triple.path, source, destination is not None
+
+
+def _other_history(ctx: RepositoryContext, sides: Sides, table: str, known: dict[str, bool]) -> bool:
+    """Tells whether both sides came to a Delta table's state by versions in another order, as merges both ways do: then
+    the destination's folder stays as it is, for a published version is never rewritten."""
+    if table not in known:
+        ours = tree.get(ctx.manifests.nodes, TABLES, sides.destination.tables_root, table)
+        roots = sides.destination.objects_root, sides.source.objects_root
+        known[table] = ours is not None and is_delta(ours) and rewrites(ctx, roots, ours)
+    return known[table]
 
 
 def _needs_files(ctx: RepositoryContext, sides: Sides, table: str, path: str, known: dict[str, bool]) -> bool:

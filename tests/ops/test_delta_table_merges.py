@@ -296,6 +296,30 @@ def test_a_merge_reads_what_is_new_however_many_came_before(
     assert all(max(found) <= 5 + deletes * step for step, found in enumerate(reads)), reads
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_equal_states_reached_in_another_order_keep_their_logs(repo: EmbeddedRepository, beside: bool) -> None:
+    write(repo, "main", "t", 0, protocol(), metadata(), add("a"))
+    repo.create_branch("exp", "main")
+    write(repo, "exp", "t", 1, add("s"))
+    write(repo, "main", "t", 1, add("d"))
+    repo.merge("exp", "main")
+    repo.merge("main", "exp")
+    if beside:
+        repo.put("exp", "beside", b"x")
+        repo.put("exp", "t/_delta_log/00000000000000000002.json.crc", b"of exp's log")
+        repo.commit("exp", CommitRequest("beside the table, and what its client keeps house with"))
+    published = {entry.path: entry for entry in repo.list("main", ListRequest("t/", "", 1000)).items}
+    assert repo.table("main", "t").digest == repo.table("exp", "t").digest
+    for dry_run in (True, False):
+        outcome = repo.merge("exp", "main", MergeRequest(dry_run=dry_run))
+        assert (outcome.changes.added, outcome.changes.changed) == (int(beside), 0)
+    assert {entry.path: entry for entry in repo.list("main", ListRequest("t/", "", 1000)).items} == published
+    write(repo, "exp", "t", 3, add("s2"))
+    write(repo, "main", "t", 3, add("d2"))
+    repo.merge("exp", "main")
+    assert live(repo, "main", "t") == {"a", "s", "d", "s2", "d2"}
+
+
 # -- logs that were cleaned up ----------------------------------------------------------------------------------------
 
 

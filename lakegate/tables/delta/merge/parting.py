@@ -138,7 +138,7 @@ def _newest(
     It is where the source only appended, and read nothing: then of what the destination did before, nothing can stand
     against it but that the destination has it already. That is ruled out here.
     """
-    if since.record.gone is None:
+    if since.record.gone is None or not all(map(_appends, ours.transactions)):
         return None
     transactions = logged(ctx, base, side, SideLog(since.commits, {}, untold=False))
     gone = {*since.record.gone, *(action.path for transaction in transactions for action in transaction.removes)}
@@ -146,7 +146,7 @@ def _newest(
     def had(path: str) -> bool:
         return path in gone or file_at(ctx, side.version, path) is not None
 
-    if not all(_appends(transaction) and _is_new(base, side, transaction, had) for transaction in ours.transactions):
+    if not all(_is_new(base, side, transaction, had) for transaction in ours.transactions):
         return None
     return SideHistory(base.version, side.version, tuple(transactions))
 
