@@ -203,7 +203,7 @@ def _show_rows(diff: RowDiff) -> None:
             values = change.right if change.left is None else change.left
             rows.append((_MARKS[change.kind] + times, *(cell(value) for value in values or ())))
     show_table(("", *diff.columns), rows)
-    if len(diff.rows) < diff.added + diff.removed + diff.updated:
+    if sum(change.count for change in diff.rows) < diff.added + diff.removed + diff.updated:
         warn("There are more rows: raise --limit, or write all with --output FILE.")
 
 

@@ -22,6 +22,7 @@ from lakegate.ids import CommitId, JobId, new_id
 from lakegate.log_paths import LOG, is_log, log_folder_of
 from lakegate.model import Entry, ExportRequest, Job, JobState, ListRequest, Progress
 from lakegate.objectstore.keys import TEMPORARY_PREFIX
+from lakegate.objectstore.streaming import verified
 
 if TYPE_CHECKING:
     from lakegate.interface import Repository
@@ -195,7 +196,7 @@ class _Download:
         part = file.with_name(TEMPORARY_PREFIX + new_id())
         try:
             with part.open("wb") as out:
-                for piece in self._repository.open(self.commit, entry.path).chunks():
+                for piece in verified(entry, self._repository.open(self.commit, entry.path).chunks()):
                     out.write(piece)
                 out.flush()
                 os.fsync(out.fileno())

@@ -27,7 +27,9 @@ _NUMBERS = frozenset({"long", "integer", "short", "byte", "uint8", "uint16", "ui
 _NO_ORDER = frozenset({"binary", "variant", "void"})
 _LEFT, _RIGHT = 1, 2
 
-_COUNTED_EXACTLY = 1_000_000  # rows: that many hashes of all columns fit the engine's memory
+# That many hashes of all columns fit the engine's memory.
+_COUNTED_EXACTLY = 1_000_000  # rows
+_COUNTED_EXACTLY_BYTES = 1 << 20  # of files, where the log does not tell their rows
 
 
 def profile(sides: Sides, path: str) -> TableProfile:
@@ -112,8 +114,11 @@ def _shared(sides: Sides) -> Iterator[FileEntry]:
 
 def _counts_exactly(sides: Sides) -> bool:
     """Tells whether different values are counted one by one: where the tables are known to be small."""
-    rows = [side.table.rows for side in (sides.left, sides.right) if side is not None]
-    return all(count is not None and count <= _COUNTED_EXACTLY for count in rows)
+    tables = [side.table for side in (sides.left, sides.right) if side is not None]
+    return all(
+        table.bytes <= _COUNTED_EXACTLY_BYTES if table.rows is None else table.rows <= _COUNTED_EXACTLY
+        for table in tables
+    )
 
 
 def _aggregates(frame: Frame, exactly: bool) -> Iterator[str]:

@@ -1,11 +1,14 @@
-"""Reads a large object piece by piece, with the next pieces under way."""
+"""Reads a large object piece by piece, with the next pieces under way, and holds what was read against its digest."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from lakegate.errors import Corrupt
+from lakegate.model import Entry
 from lakegate.objectstore.protocol import ObjectSource
 
 PIECE_BYTES = 8 << 20
@@ -34,3 +37,20 @@ def pieces(store: ObjectSource, key: str, size: int) -> Iterator[bytes]:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def verified(entry: Entry, found: Iterable[bytes]) -> Iterator[bytes]:
+    """Yields an object's bytes on their way to where nobody compares them any more. Raises Corrupt at their end where
+    they are not those that its digest names; what was imported without one passes."""
+    algorithm, _, wanted = (entry.digest or "").partition(":")
+    digest = hashlib.new(algorithm) if wanted else None
+    for piece in found:
+        if digest is not None:
+            digest.update(piece)
+        yield piece
+    if digest is not None and digest.hexdigest() != wanted:
+        raise Corrupt(
+            f"The bytes of {entry.path!r} at {entry.address!r} are not those that were written.",
+            hint="They were changed outside lakegate; run `lakegate verify --deep` to see what else is damaged.",
+            details={"path": entry.path, "address": entry.address},
+        )

@@ -17,7 +17,7 @@ from lakegate.log_paths import is_log, log_folder_of
 from lakegate.model import Entry, ExportRequest, Progress
 from lakegate.objectstore import urls
 from lakegate.objectstore.protocol import ObjectSource, ReplacingStore
-from lakegate.objectstore.streaming import pieces
+from lakegate.objectstore.streaming import pieces, verified
 from lakegate.ops.export_plan import Plan, inspect, same_content
 from lakegate.ops.import_sources import refuse_namespaces
 from lakegate.snapshot import Snapshot
@@ -186,7 +186,7 @@ def _copy(source: ObjectSource, key: str, entry: Entry, write: Callable[[bytes],
     actual = source.head(key).size
     if actual != entry.size:
         return actual
-    for piece in pieces(source, key, actual):
+    for piece in verified(entry, pieces(source, key, actual)):
         write(piece)
     return actual
 

@@ -90,7 +90,7 @@ def test_a_log_with_a_gap(repo: EmbeddedRepository, tmp_path: Path) -> None:
     put_folder(repo, "main", tmp_path / "t", "t")
     gone = repo.open("main", f"{LOG}/{2:020d}.json").read()
     repo.delete("main", f"{LOG}/{2:020d}.json")
-    with refused(repo, INVALID, "'t'", "2 of the versions up to 3 is missing"):
+    with refused(repo, INVALID, "'t'", "of the versions up to 3 it lacks 2"):
         commit(repo)
     repo.put("main", f"{LOG}/{2:020d}.json", gone)
     commit(repo)

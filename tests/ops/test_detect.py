@@ -137,7 +137,7 @@ def test_a_gap_in_a_published_log_refuses_the_commit(repo: EmbeddedRepository, t
     with pytest.raises(Refused) as refused:
         repo.commit("main", CommitRequest("gap"))
     assert refused.value.kind is ErrorKind.DELTA_LOG_INVALID
-    assert "1 of the versions up to 2 is missing" in refused.value.message
+    assert "of the versions up to 2 it lacks 1" in refused.value.message
     repo.reset("main")
     DeltaTable(tmp_path / "t").create_checkpoint()
     put_folder(repo, "main", tmp_path / "t", "t")

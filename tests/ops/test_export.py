@@ -15,7 +15,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from lakegate import tree
 from lakegate.client import exports
-from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, Refused, Unavailable
+from lakegate.errors import Corrupt, ErrorKind, InvalidInput, LakegateError, NotFound, Refused, Unavailable
 from lakegate.format.kinds import FILES, TABLES
 from lakegate.lake import EmbeddedLake
 from lakegate.model import (
@@ -89,6 +89,20 @@ def test_all_objects(repo: EmbeddedRepository, target: Path) -> None:
     assert (outcome.objects, outcome.skipped, outcome.bytes) == (5, 0, sum(map(len, OBJECTS.values())))
     assert outcome.commit == repo.branch("main").commit
     assert (target / "z").stat().st_mtime_ns // 1_000_000 == repo.stat("main", "z").mtime
+
+
+@pytest.mark.parametrize("download", [True, False])
+def test_bytes_that_were_changed_behind_our_back_are_not_handed_out(
+    repo: EmbeddedRepository, target: Path, download: bool
+) -> None:
+    stored, key = repo.ctx.addresses.source(repo.stat("main", "z"))
+    file = stored.local_path(key)
+    assert file is not None
+    file.chmod(0o600)
+    file.write_bytes(bytes(len(OBJECTS["z"])))
+    with pytest.raises(Corrupt, match="are not those that were written"):
+        exports.export(repo, ExportRequest("main", str(target))) if download else run(repo, target)
+    assert not (target / "z").exists()
 
 
 @pytest.mark.parametrize("overwrite", [True, False])

@@ -33,10 +33,10 @@ class ForbiddenPath(Violation):
 
 def log_invalid(table: str, why: str, *, version: int | None = None, hint: str = LOG_HINT) -> Refused:
     """Makes the error for a log that is no valid Delta log."""
-    where = f", version {version}" if version is not None else ""
+    where = f", version {version}," if version is not None else ""
     return Refused(
         ErrorKind.DELTA_LOG_INVALID,
-        f"The Delta log of the table {table!r}{where}, is not valid: {why}.",
+        f"The Delta log of the table {table!r}{where} is not valid: {why}.",
         hint=hint,
         details=_details(table, version),
     )

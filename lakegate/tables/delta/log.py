@@ -100,7 +100,7 @@ def segment_of(table: str, files: LogFiles) -> Segment:
     missing = gaps(files.commits, start, newest)
     if missing:
         base = f"its newest checkpoint is of version {checkpoint.version}" if checkpoint else "there is no checkpoint"
-        raise log_invalid(table, f"{missing} of the versions up to {newest} is missing, and {base}")
+        raise log_invalid(table, f"of the versions up to {newest} it lacks {missing}, and {base}")
     return Segment(newest, checkpoint, tuple((v, files.commits[v]) for v in range(start, newest + 1)))
 
 
