@@ -60,8 +60,8 @@ def check_keys(
     examples = ", ".join(str(row[0] if len(row) == 1 else tuple(row)) for row in first[:3])
     raise Refused(
         ErrorKind.KEY_NOT_UNIQUE,
-        f"The key ({shown}) is not unique in the table {table!r} {where}: {int(rows):,} rows have their key in common with others "
-        f"({examples}{', ...' if keys > 3 else ''}).",
+        f"The key ({shown}) is not unique in the table {table!r} {where}: {int(rows):,} rows have their key in common "
+        f"with others ({examples}{', ...' if keys > 3 else ''}).",
         hint="Name a key that tells all rows apart, or compare without a key.",
         details={"table": table, "key": names, "keys": int(keys), "rows": int(rows), "first": first},
     )
