@@ -22,9 +22,9 @@ name: `--home`, `--lake`, `--repo` and `--json`.
 
 A ref is `REPOSITORY/REF`, or `REF` alone where a repository is set (`--repo`, `LAKEGATE_REPO`, `lakegate use`); objects
 and tables are `REPOSITORY/REF/PATH`, or `REF/PATH`. REF is a branch, a tag, a commit id or its first digits, with `~2`,
-`^2` or `@{2026-01-31}` behind it. `lake://` may stand before a full name. Where a repository is set, a name whose first
-part is a repository of the lake is full too; where that part is also a ref of the set repository, the command is
-refused, and `lake://` tells which is meant.
+`^2` or `@{2026-01-31}` behind it. `lake://` may stand before a full name. A ref with a slash is always full. A name of
+an object or table, where a repository is set, is full where its first part is a repository of the lake; where that part
+is a ref of the set repository too, the command is refused, and `lake://` tells which is meant.
 
 Exit status: 0 done; 1 refused, also a commit, merge or rollback that finds nothing to do; 2 bad usage; 3 conflict;
 130 stopped by Ctrl-C. `lakegate run` ends with its program's.
