@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 
-class Closing:
+class Closing(ABC):
     """Has `close`, and is a context manager by it."""
 
     __slots__ = ()
 
+    @abstractmethod
     def close(self) -> None:
         """Lets go of what is held. May be called again."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self
