@@ -35,7 +35,7 @@ from lakegate.tables.delta.merge.transactions import (
     squashed,
 )
 
-PARTED = "parted"
+_PARTED = "parted"
 _MOST_AHEAD = 500  # versions
 _MOST_GONE = 200  # paths, of some 60 bytes each
 
@@ -56,7 +56,7 @@ class Record:
     @classmethod
     def told_by(cls, actions: LogActions) -> Record | None:
         told = (actions.info or {}).get(LAKEGATE)
-        record = told.get(PARTED) if isinstance(told, dict) else None
+        record = told.get(_PARTED) if isinstance(told, dict) else None
         if not isinstance(record, dict) or not isinstance(record.get("until"), str):
             return None
         ahead, gone = record.get("ahead"), record.get("gone")
@@ -66,9 +66,11 @@ class Record:
             tuple(map(str, gone)) if isinstance(gone, list) else None,
         )
 
-    def as_info(self) -> Mapping[str, Any]:
+    def told_in(self, info: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A version's commitInfo with the record in it."""
         told: dict[str, Any] = {"until": self.until, "ahead": self.ahead, "gone": self.gone}
-        return {name: value for name, value in told.items() if value is not None}
+        record = {name: value for name, value in told.items() if value is not None}
+        return {**info, LAKEGATE: {**info[LAKEGATE], _PARTED: record}}
 
 
 @dataclass(frozen=True, slots=True)

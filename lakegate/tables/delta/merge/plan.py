@@ -22,7 +22,7 @@ from lakegate.tables.delta.merge.metadata import (
     retold_types,
     transaction_clashes,
 )
-from lakegate.tables.delta.merge.parting import PARTED, Record, histories, record_of
+from lakegate.tables.delta.merge.parting import Record, histories, record_of
 from lakegate.tables.delta.merge.side_log import Past, TableAt, no_past
 from lakegate.tables.delta.merge.standing import Standing
 from lakegate.tables.delta.merge.transactions import (
@@ -162,15 +162,13 @@ class _Merge:
         numbers: dict[int, int] = {}
         last = self._ours.transactions[-1] if self._ours.transactions else None
         for transaction, shared, part in zip(self._all.transactions, self._shared, carried, strict=True):
-            draft = (
-                None
-                if shared
-                else self._draft(writer, transaction, part, numbers, record if transaction is last else None)
-            )
+            draft = None if shared else self._draft(writer, transaction, part, numbers)
             if draft is None:
                 note = _why_none(transaction, shared, part)
                 versions.append(ReplayedVersion(transaction.version, None, transaction.words, note))
                 continue
+            if record is not None and transaction is last:
+                draft = replace(draft, info=record.told_in(draft.info))
             commits.append(writer.append(draft))
             clashes += self._unbacked(writer, transaction)
             if transaction.version is not None:
@@ -294,14 +292,9 @@ class _Merge:
     # -- versions -----------------------------------------------------------------------------------------------------
 
     def _draft(
-        self,
-        writer: VersionWriter,
-        transaction: Transaction,
-        carried: Carried,
-        numbers: Mapping[int, int],
-        record: Record | None,
+        self, writer: VersionWriter, transaction: Transaction, carried: Carried, numbers: Mapping[int, int]
     ) -> Draft | None:
-        """What the next version does of a transaction, and tells of the merge; None where nothing is left of it."""
+        """What the next version does of a transaction; None where nothing is left of it."""
         protocol = None
         if transaction.protocol is not None:
             protocol = united(writer.protocol, transaction.protocol, same_table=False)
@@ -316,7 +309,7 @@ class _Merge:
         if not (carried.adds or carried.removes or upgraded or metadata is not None or txns or _told(domains)):
             return None
         return Draft(
-            self._info(transaction, record),
+            self._info(transaction),
             tuple(carried.adds),
             tuple(carried.removes),
             protocol if upgraded else None,
@@ -338,10 +331,8 @@ class _Merge:
             made = retold_types(made, {**numbers, transaction.version: writer.version + 1})
         return None if made == writer.metadata else made
 
-    def _info(self, transaction: Transaction, record: Record | None) -> dict[str, Any]:
+    def _info(self, transaction: Transaction) -> dict[str, Any]:
         told: dict[str, Any] = dict(self._replay.origin)
-        if record is not None:
-            told[PARTED] = record.as_info()
         if transaction.version is None:
             if transaction.covers:
                 told[COVERS] = list(transaction.covers)
