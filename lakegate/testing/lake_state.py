@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +44,7 @@ def lake_state(home: Path, *places: Path) -> LakeState:
             refs |= _refs(lake.repository(info.name))
     folders = [home / "data", *places]
     files = [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]
-    return LakeState(refs, {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files})
+    return LakeState(refs, dict(_hashes(files)))
 
 
 def changes(before: LakeState, after: LakeState) -> list[str]:
@@ -56,6 +58,12 @@ def changes(before: LakeState, after: LakeState) -> list[str]:
         if before.files.get(file) != after.files.get(file):
             told.append(f"file {file}: {before.files.get(file)} -> {after.files.get(file)}")
     return told
+
+
+def _hashes(files: list[Path]) -> Iterator[tuple[str, str]]:
+    for file in files:
+        with suppress(FileNotFoundError):  # a server has just removed what it had begun to write
+            yield str(file), hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _refs(repository: EmbeddedRepository) -> dict[str, RefState]:

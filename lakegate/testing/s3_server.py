@@ -11,9 +11,20 @@ from typing import Any
 from lakegate.config import S3Settings, StorageSettings
 
 # The child ends when its standard input does: also when the test run is killed.
+# S3 decides a conditional write once. moto looks, and then writes, in a thread for each request, so that two can win:
+# here its writes, whose bodies have been read by then, go one after the other.
 _PROGRAM = """
-import logging, sys
+import logging, sys, threading
+from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
+
+deciding, put_object = threading.Lock(), S3Response.put_object
+
+def put_object_alone(response):
+    with deciding:
+        return put_object(response)
+
+S3Response.put_object = put_object_alone
 logging.disable(logging.CRITICAL)
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from lakegate.testing.lake_state import changes, lake_state
+from lakegate.objectstore.keys import TEMPORARY_PREFIX
+from lakegate.testing.lake_state import LakeState, changes, lake_state
 from lakegate.testing.s3 import Request, S3Lake, signed_headers
 
 ID = "0" * 64
@@ -74,9 +76,18 @@ def opened(server: Any) -> Iterator[Doors]:
 @pytest.fixture
 def doors(opened: Doors) -> Iterator[Doors]:
     """The same doors for every test, each of which must leave what is behind them as it was."""
-    before = lake_state(opened.home)
+    before = settled(opened.home, lambda state: not any(TEMPORARY_PREFIX in file for file in state.files))
     yield opened
-    assert changes(before, lake_state(opened.home)) == []
+    after = settled(opened.home, lambda state: changes(before, state) == [])
+    assert changes(before, after) == []
+
+
+def settled(home: Path, is_settled: Callable[[LakeState], bool]) -> LakeState:
+    """Waits: a server learns a moment later that a client is gone, and then removes what it began to write."""
+    deadline = time.monotonic() + 30
+    while not is_settled(state := lake_state(home)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return state
 
 
 # -- unknown refs -----------------------------------------------------------------------------------------------------
@@ -379,8 +390,6 @@ def test_an_import_of_a_delta_log_with_absolute_paths(opened: Doors, tmp_path: P
 
 
 def wait(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    import time
-
     for _ in range(600):
         found = ask()
         if found["completed"] or found.get("error"):
