@@ -94,6 +94,12 @@ def warn(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
+def warn_of(warnings: Sequence[str]) -> None:
+    """Prints what a commit did to tables that may not be meant."""
+    for warning in warnings:
+        warn(f"warning: {warning} `lakegate revert` undoes the commit.")
+
+
 def more_of(page: Page[Any]) -> None:
     """Says how to go on where a listing has another page."""
     if page.has_more:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-from lakegate.errors import LakegateError
-from lakegate.interface import Repository
-from lakegate.model import MAX_PAGE, Commit, TableChange, TableDiff, TableVersion
-from lakegate_cli.output import number, pages, say, show_table, size_of, warn
+from lakegate.model import TableChange, TableDiff, TableVersion
+from lakegate_cli.output import number, say, show_table, size_of
 
 
 def version_of(table: TableVersion | None) -> str:
@@ -54,21 +51,6 @@ def show_table_diffs(diffs: Sequence[TableDiff]) -> None:
             say(f"  {diff.path}: {change}")
         if diff.operations:
             say(f"  {diff.path}: by {', '.join(diff.operations)}")
-
-
-def warn_of_lost_tables(repository: Repository, made: Commit) -> None:
-    """Says which Parquet datasets a commit made an end of by an object that is no Parquet file. The commit is made, so
-    that a look that fails is no error."""
-    if not made.parents:
-        return
-    try:
-        diffs = pages(lambda at: repository.table_diff(made.parents[0], made.id, "", at, MAX_PAGE), sys.maxsize)
-    except LakegateError as error:
-        warn(f"warning: whether a table is none any more was not found out: {error}")
-        return
-    for diff in diffs.items:
-        if diff.reason:
-            warn(f"warning: {diff.path} is {diff.reason}. `lakegate revert` undoes the commit.")
 
 
 def show_table_changes(changes: Sequence[TableChange]) -> None:

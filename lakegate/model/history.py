@@ -10,7 +10,11 @@ from lakegate.ids import BranchName, CommitId, ManifestId, NodeId, RepositoryId,
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """An immutable commit. `id` is the SHA-256 of its canonical JSON without the id."""
+    """An immutable commit. `id` is the SHA-256 of its canonical JSON without the id.
+
+    `warnings` stand in the answer to what made the commit, and are not kept: what it did to Parquet datasets that may
+    not be meant.
+    """
 
     id: CommitId
     parents: tuple[CommitId, ...]
@@ -20,6 +24,7 @@ class Commit:
     created: int
     metadata: Mapping[str, str] = field(default_factory=dict)
     generation: int = 1
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lakegate import refs, staging, tree
 from lakegate.context import RepositoryContext
@@ -78,7 +78,8 @@ def commit_tree(ctx: RepositoryContext, expected: BranchState, root: NodeId, mad
     from lakegate.tables.detect import detect
 
     before = manifest_of(ctx, expected.commit)
-    manifest = ctx.manifests.write_manifest(root, detect(ctx, before, root, made_of.touched))
+    detected = detect(ctx, before, root, made_of.touched)
+    manifest = ctx.manifests.write_manifest(root, detected.tables_root)
     generation = 1 + max(ctx.manifests.read_commit(parent).generation for parent in made_of.parents)
     made = ctx.manifests.write_commit(
         parents=made_of.parents,
@@ -90,7 +91,7 @@ def commit_tree(ctx: RepositoryContext, expected: BranchState, root: NodeId, mad
         generation=generation,
     )
     moved = refs.move(ctx, expected, made.id, drop=made_of.drop, clean=made_of.clean, reason=made_of.reason)
-    return None if moved is None else made
+    return None if moved is None else replace(made, warnings=detected.warnings)
 
 
 def manifest_of(ctx: RepositoryContext, commit: CommitId) -> Manifest:

@@ -43,6 +43,7 @@ class ImportOutcome:
             "objects": self.objects,
             "bytes": self.bytes,
             "removed": self.removed,
+            "warnings": list(self.commit.warnings) if self.commit else [],
         }
 
 

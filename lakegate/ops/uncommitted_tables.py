@@ -46,6 +46,6 @@ def _page(ctx: RepositoryContext, state: BranchState, request: ListRequest) -> P
     touched = Touched(ctx.manifests.nodes, before.objects_root)
     steps = staged_steps(ctx, state.commit, state.tokens, touched)
     root = tree.apply(ctx.manifests.nodes, OBJECTS, before.objects_root, steps)
-    after = replace(before, objects_root=root, tables_root=detect(ctx, before, root, touched))
+    after = replace(before, objects_root=root, tables_root=detect(ctx, before, root, touched).tables_root)
     found = diff(ctx, before, after, request.prefix, request.after)
     return page_of(tuple(islice(found, request.amount + 1)), request.amount, lambda item: item.path)

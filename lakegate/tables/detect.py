@@ -14,7 +14,7 @@ objects in it must be Parquet, and where that doesn't hold the commit is refused
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
@@ -24,13 +24,23 @@ from lakegate.ids import CommitId, NodeId
 from lakegate.model import Entry, Manifest, TableFormat, TableVersion
 from lakegate.snapshot import Snapshot
 from lakegate.tables.delta_tables import DeltaChange, delta_version
+from lakegate.tables.dropped import no_table
 from lakegate.tables.folders import DatasetFolder, dataset_folder, folder_of
 from lakegate.tables.overrides import OVERRIDES_PATH, Overrides, load_overrides
 from lakegate.tables.owners import Owners
-from lakegate.tables.parquet import FileChange, NotParquet, dataset_version
+from lakegate.tables.parquet import SCHEMA_CLASHES, FileChange, NotParquet, dataset_version
 from lakegate.tables.touched import Touched
 
 _NO_COMMIT = CommitId("")
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """The root of a tree's tables, and in words what its changes did to Parquet datasets that nobody may have meant:
+    one is no table any more, or holds files whose types clash."""
+
+    tables_root: NodeId
+    warnings: tuple[str, ...] = ()
 
 
 def detect(
@@ -38,16 +48,16 @@ def detect(
     base: Manifest,
     objects_root: NodeId,
     touched: Touched | None = None,
-) -> NodeId:
-    """Returns the root of the tables of `objects_root`, which came of `base` by changes that touched `touched` (found
-    by comparing the trees where not given). Work is proportional to the tables that changes touch.
+) -> Detected:
+    """Finds the tables of `objects_root`, which came of `base` by changes that touched `touched` (found by comparing
+    the trees where not given). Work is proportional to the tables that changes touch.
 
     Raises Refused(DELTA_LOG_INVALID, DELTA_PATH_FORBIDDEN, DELTA_FEATURE_UNKNOWN, INVALID_TABLE) naming the table,
     InvalidInput(INVALID_CONFIG) for a broken `.lakegate/tables.yaml`.
     """
     nodes = ctx.manifests.nodes
     if objects_root == base.objects_root:
-        return base.tables_root
+        return Detected(base.tables_root)
     if touched is None:
         touched = Touched(nodes, base.objects_root)
         for path, was_there, stays in tree.changed_paths(nodes, OBJECTS, base.objects_root, objects_root):
@@ -61,7 +71,8 @@ def detect(
     detection = _Detection(ctx, base, snapshot, overrides, owners, touched, afresh)
     found = detection.run()
     updates = sorted((path, version) for path, version in found.items() if version != owners.base(path))
-    return tree.apply(nodes, TABLES, base.tables_root, updates) if updates else base.tables_root
+    root = tree.apply(nodes, TABLES, base.tables_root, updates) if updates else base.tables_root
+    return Detected(root, tuple(detection.warnings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,7 @@ class _Detection:
     owners: Owners
     touched: Touched
     afresh: bool
+    warnings: list[str] = field(default_factory=list)
 
     def run(self) -> dict[str, TableVersion | None]:
         """The tables that may have changed, by path; None: there is none."""
@@ -142,21 +154,37 @@ class _Detection:
         if not listed and dataset_folder(path) != path:
             return None
         dataset = DatasetFolder(path, listed, lambda candidate: self.owners.is_foreign(path, candidate))
-        before = self.owners.base(path)
+        base = before = self.owners.base(path)
         # With other overrides, or Delta tables that came or went below, other objects may belong to it than before.
         again = self.afresh or any(name == path or name.startswith(path + "/") for name in turned)
         if before is not None and (before.format is not TableFormat.PARQUET or again):
             before = None
         alien = self.touched.aliens.get(path)
         if before is None and alien is not None and dataset.holds(alien) and not dataset.is_parquet(alien):
+            self._note_end(base, alien)
             return None
-        changes = self._changes(dataset) if before is not None else self._whole(dataset)
         try:
-            return dataset_version(self.snapshot, path, before, changes)
+            changes = self._changes(dataset) if before is not None else self._whole(dataset)
+            found = dataset_version(self.snapshot, path, before, changes)
         except NotParquet as error:
             if listed:
                 raise _not_a_dataset(path, error) from error
+            self._note_end(base, error.path)
             return None
+        if found is not None:
+            self._note_clashes(base, found)
+        return found
+
+    def _note_end(self, base: TableVersion | None, alien: str) -> None:
+        """Warns where there was a dataset, of which this object makes an end."""
+        if base is not None and base.format is TableFormat.PARQUET:
+            self.warnings.append(f"{base.path} is {no_table(alien)}.")
+
+    def _note_clashes(self, base: TableVersion | None, found: TableVersion) -> None:
+        """Warns where types clash in a dataset's files that did not before."""
+        clashes = found.properties.get(SCHEMA_CLASHES)
+        if clashes is not None and (base is None or base.properties.get(SCHEMA_CLASHES) != clashes):
+            self.warnings.append(f"{found.path} holds files whose types clash, so that most readers fail: {clashes}.")
 
     def _changes(self, dataset: DatasetFolder) -> Iterator[FileChange]:
         nodes = self.ctx.manifests.nodes
@@ -167,8 +195,9 @@ class _Detection:
 
     def _whole(self, dataset: DatasetFolder) -> Iterator[FileChange]:
         # All names are looked at before the first footer is read.
-        if not dataset.deep and not all(dataset.is_parquet(e.path) for e in dataset.entries(self.snapshot)):
-            return iter(())
+        if not dataset.deep:
+            for entry in dataset.entries(self.snapshot):
+                self._checked(dataset, entry.path, entry)
         return (self._checked(dataset, entry.path, entry) for entry in dataset.entries(self.snapshot))
 
     def _checked(self, dataset: DatasetFolder, path: str, entry: Entry | None) -> FileChange:

@@ -30,15 +30,16 @@ def why_dropped(ctx: RepositoryContext, left: Manifest, right: Manifest, table: 
     for change in tree.diff(nodes, OBJECTS, left.objects_root, right.objects_root, prefix=prefix):
         if change.right is not None and folder.holds(change.path):
             if not folder.is_parquet(change.path):
-                return _reason(change.path)
+                return no_table(change.path)
             named.append(change.right)
     for entry in named:
         try:
             read_footer(ctx, entry)
         except NotParquet:
-            return _reason(entry.path)
+            return no_table(entry.path)
     return ""
 
 
-def _reason(path: str) -> str:
+def no_table(path: str) -> str:
+    """Says that an object makes an end of a dataset."""
     return f"no table any more: {path!r} is no Parquet file"

@@ -47,6 +47,7 @@ class NotParquet(Exception):
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(f"{path!r}: {why}")
+        self.path = path
 
 
 def is_hive_segment(segment: str) -> bool:

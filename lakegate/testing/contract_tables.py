@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
 from lakegate.errors import ErrorKind, MergeConflict, NotFound
 from lakegate.interface import Repository
 from lakegate.model import (
+    ApplyRequest,
     Commit,
     CommitRequest,
+    ImportKind,
+    ImportRequest,
+    ImportSource,
     ListRequest,
     MergeRequest,
     Resolution,
@@ -96,6 +101,30 @@ class TablesContract:
             ("month=1/x.parquet", {"month": "1"}),
             ("month=2/x.parquet", {"month": "2"}),
         ]
+
+    def test_what_makes_an_end_of_a_dataset_is_told_with_the_commit(self, repo: Repository, tmp_path: Path) -> None:
+        said = ("d is no table any more: 'd/notes.txt' is no Parquet file.",)
+        repo.put("main", "d/a.parquet", parquet_bytes({"x": [1]}))
+        assert repo.commit("main", CommitRequest("a dataset")).warnings == ()
+        repo.create_branch("exp", "main")
+        repo.create_branch("other", "main")
+        repo.put("exp", "d/notes.txt", b"x")
+        made = repo.commit("exp", CommitRequest("notes"))
+        assert made.warnings == said
+        assert repo.commit_of(made.id).warnings == ()
+        assert repo.cherry_pick("other", ApplyRequest("exp")).warnings == said
+        merged = repo.merge("exp", "main").commit
+        assert merged is not None
+        assert merged.warnings == said
+        assert repo.revert("other", ApplyRequest("other")).warnings == ()
+        rolled_back = repo.rollback("other", RollbackRequest("exp")).commit
+        assert rolled_back is not None
+        assert rolled_back.warnings == said
+        repo.create_branch("third", "main~1")
+        (tmp_path / "notes.txt").write_text("x")
+        source = ImportSource(ImportKind.OBJECT, str(tmp_path / "notes.txt"), "d/notes.txt")
+        job = repo.import_("third", ImportRequest((source,), CommitRequest("notes")))
+        assert job.result["warnings"] == list(said)
 
     def test_tables_and_files_in_pages(self, repo: Repository) -> None:
         for path in ("a", "b/x", "b/y", "c"):

@@ -13,9 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from lakegate.errors import ErrorKind, Unavailable
 from lakegate.model import Conflict, ConflictKind
-from lakegate.repository import EmbeddedRepository
 from lakegate.testing.table_files import parquet_bytes
 from lakegate_cli.conflicts import show_conflicts
 
@@ -85,16 +83,28 @@ def test_a_commit_says_that_a_dataset_is_no_table_any_more(lakegate: Any) -> Non
     assert lakegate.json("table", "list", "sales/main")["results"][0]["path"] == "t"
 
 
-def test_a_commit_is_made_though_the_look_at_its_tables_fails(lakegate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: object) -> None:
-        raise Unavailable(ErrorKind.SERVER_UNAVAILABLE, "The server can't be reached.")
-
+def test_all_that_commits_says_that_a_dataset_is_no_table_any_more(lakegate: Any, tmp_path: Path) -> None:
+    said = "t is no table any more: 't/notes.txt' is no Parquet file."
     put(lakegate, "main", id=[1])
-    lakegate("put", "-", "sales/main/x", stdin=b"x")
-    monkeypatch.setattr(EmbeddedRepository, "table_diff", fails)
-    assert lakegate("commit", "sales/main", "-m", "made").startswith("Committed ")
-    assert "The server can't be reached." in lakegate.errors
-    assert lakegate.json("log", "sales/main")["results"][0]["message"] == "made"
+    lakegate("branch", "create", "sales/exp")
+    (tmp_path / "notes.txt").write_text("x")
+    notes = ("import", str(tmp_path / "notes.txt"), "sales/exp/t/notes.txt", "--object", "-m", "notes")
+    lakegate(*notes)
+    assert lakegate.errors.startswith(f"warning: {said}")
+    lakegate("merge", "sales/exp", "--into", "main")
+    assert lakegate.errors.startswith(f"warning: {said}")
+    lakegate("rollback", "sales/exp", "--to", "exp~1")
+    assert lakegate.errors == ""
+    again = lakegate.json("rollback", "sales/exp", "--to", "main")
+    assert (again["commit"]["warnings"], again["warnings"], lakegate.errors) == ([said], [], "")
+    assert lakegate.json("show", "sales/exp")["warnings"] == []
+
+
+def test_a_commit_says_that_types_clash(lakegate: Any) -> None:
+    put(lakegate, "main", id=[1], v=[1])
+    lakegate("put", "-", "sales/main/t/p=1/b.parquet", stdin=parquet_bytes({"id": [2], "v": ["two"]}))
+    lakegate("commit", "sales/main", "-m", "a clash")
+    assert "warning: t holds files whose types clash, so that most readers fail: v: long, string." in lakegate.errors
 
 
 def test_a_merge_of_rows_by_key(lakegate: Any, tmp_path: Path) -> None:

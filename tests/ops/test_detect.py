@@ -325,11 +325,13 @@ def test_a_folder_that_ceases_to_fit_is_no_table_until_it_fits_again(repo: Embed
     put_at(repo, "d/readme.txt", None)
     assert committed(repo) == first
     put_at(repo, "d/broken.parquet", b"PAR1 but not really PAR1")
-    assert committed(repo) == {}
+    made = repo.commit("main", CommitRequest("broken"))
+    assert made.warnings == (f"d is {no_table('d/broken.parquet')}.",)
+    assert tables_at(repo.ctx, repo, "main") == {}
     assert [diff.reason for diff in repo.table_diff("main~1", "main").items] == [no_table("d/broken.parquet")]
     repo.delete_many("main", ["d/broken.parquet", "d/a.parquet"])
     put_at(repo, "d/other/readme.txt", b"?")
-    repo.commit("main", CommitRequest("its files go"))
+    assert repo.commit("main", CommitRequest("its files go")).warnings == ()
     assert [diff.reason for diff in repo.table_diff("main~2", "main").items] == [""]
 
 
@@ -365,9 +367,13 @@ def test_replaced_bytes_are_another_table(repo: EmbeddedRepository) -> None:
 def test_clashing_types_don_t_stop_a_commit_and_are_told(repo: EmbeddedRepository) -> None:
     put_at(repo, "d/a.parquet", {"x": [1]})
     put_at(repo, "d/b.parquet", {"x": ["text"]})
-    table = committed(repo)["d"]
+    made = repo.commit("main", CommitRequest("a clash"))
+    assert made.warnings == ("d holds files whose types clash, so that most readers fail: x: long, string.",)
+    table = tables_at(repo.ctx, repo, "main")["d"]
     assert table.properties[parquet.SCHEMA_CLASHES] == "x: long, string"
-    put_at(repo, "d/b.parquet", None)
+    put_at(repo, "d/c.parquet", {"x": ["more"]})
+    assert repo.commit("main", CommitRequest("told once")).warnings == ()
+    repo.delete_many("main", ["d/b.parquet", "d/c.parquet"])
     assert committed(repo)["d"].properties == {}
 
 
@@ -402,8 +408,8 @@ def test_a_dataset_s_version_depends_on_its_files_only(
     for step in steps:
         changes = [(f"d/{name}", entry_of(repo, f"d/{name}", content)) for name, content in sorted(step.items())]
         root = tree.apply(nodes, OBJECTS, before.objects_root, changes)
-        tables = detect(repo.ctx, before, root)
-        afresh = detect(repo.ctx, empty, root)
+        tables = detect(repo.ctx, before, root).tables_root
+        afresh = detect(repo.ctx, empty, root).tables_root
         assert [(t.digest, t.rows) for t in all_tables(repo, tables)] == [
             (t.digest, t.rows) for t in all_tables(repo, afresh)
         ]

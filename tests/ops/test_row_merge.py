@@ -64,7 +64,7 @@ def applied(repo: EmbeddedRepository, ref: str, found: MergedRows) -> tuple[Snap
     """The destination with the changes of a merge, as a commit would find it."""
     nodes, manifest = repo.ctx.manifests.nodes, repo.manifest(ref)
     root = tree.apply(nodes, OBJECTS, manifest.objects_root, found.changes)
-    table = tree.get(nodes, TABLES, detect(repo.ctx, manifest, root), "t")
+    table = tree.get(nodes, TABLES, detect(repo.ctx, manifest, root).tables_root, "t")
     assert table is not None
     return Snapshot(repo.ctx, CommitId(""), root), table
 

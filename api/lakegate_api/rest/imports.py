@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -76,7 +77,8 @@ def _status(repository: Repository, job: Job) -> dict[str, Any]:
     commit_id = job.result.get("commit")
     if commit_id:
         commit = repository.commit_of(str(commit_id))
-        status |= {"commit": commit_to_json(commit), "metarange_id": commit.manifest}
+        made = replace(commit, warnings=tuple(job.result.get("warnings", ())))
+        status |= {"commit": commit_to_json(made), "metarange_id": commit.manifest}
     if job.error_code is not None:
         status["error"] = {"message": job.error_message or job.error_code, "code": job.error_code}
     return status

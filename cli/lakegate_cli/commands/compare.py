@@ -44,7 +44,7 @@ from lakegate_cli.arguments import (
     pairs,
 )
 from lakegate_cli.conflicts import show_conflicts, write_conflicts
-from lakegate_cli.output import many, more_of, pages, say, short, show_json, show_table, warn
+from lakegate_cli.output import many, more_of, pages, say, short, show_json, show_table, warn, warn_of
 from lakegate_cli.rows import (
     Asked,
     Key,
@@ -201,6 +201,7 @@ def merge(
         else:
             done = f"Merged {name} into {branch} as {short(outcome.commit.id)}" if outcome.commit else "Would merge"
             say(f"{done}: {_counts(outcome.changes)}.")
+            warn_of(outcome.commit.warnings if outcome.commit else ())
     if outcome.conflicts:
         raise typer.Exit(3)
 
@@ -234,6 +235,7 @@ def rollback(
     say(f"{done}: {_counts(outcome.changes)}.")
     for warning in outcome.warnings:
         warn(f"warning: {warning}")
+    warn_of(outcome.commit.warnings if outcome.commit else ())
 
 
 def _outside(

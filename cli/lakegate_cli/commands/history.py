@@ -9,9 +9,20 @@ import typer
 from lakegate.client.wire.nouns import commit_to_json, page_to_json
 from lakegate.model import MAX_PAGE, ApplyRequest, CommitRequest, LogRequest
 from lakegate_cli.arguments import AllowEmpty, Amount, BranchRef, Message, Meta, OptionalMessage, OtherRef, Ref, pairs
-from lakegate_cli.output import more_of, number, pages, say, short, show_fields, show_json, show_table, size_of, time_of
+from lakegate_cli.output import (
+    more_of,
+    number,
+    pages,
+    say,
+    short,
+    show_fields,
+    show_json,
+    show_table,
+    size_of,
+    time_of,
+    warn_of,
+)
 from lakegate_cli.session import session
-from lakegate_cli.tables import warn_of_lost_tables
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -28,7 +39,7 @@ def commit(
         show_json(commit_to_json(made))
     else:
         say(f"Committed {short(made.id)} to {name}: {made.message}")
-    warn_of_lost_tables(repository, made)
+        warn_of(made.warnings)
 
 
 @app.command("log", help="Show the history of a ref, newest first.")
@@ -102,7 +113,7 @@ def revert(
         show_json(commit_to_json(made))
     else:
         say(f"Reverted {ref} on {name} as {short(made.id)}.")
-    warn_of_lost_tables(repository, made)
+        warn_of(made.warnings)
 
 
 @app.command("cherry-pick", help="Commit onto a branch what another commit changed.")
@@ -122,4 +133,4 @@ def cherry_pick(
         show_json(commit_to_json(made))
     else:
         say(f"Picked {ref} onto {name} as {short(made.id)}.")
-    warn_of_lost_tables(repository, made)
+        warn_of(made.warnings)

@@ -28,6 +28,7 @@ from lakegate_cli.output import (
     size_of,
     time_of,
     warn,
+    warn_of,
 )
 from lakegate_cli.rows import (
     Asked,
@@ -202,6 +203,7 @@ def restore(
     )
     for warning in outcome.warnings:
         warn(f"warning: {warning}")
+    warn_of(outcome.commit.warnings if outcome.commit else ())
 
 
 def _table(current: Session, text: str) -> tuple[Repository, str, str]:

@@ -84,6 +84,7 @@ def commit_to_json(commit: Commit) -> Json:
         "generation": commit.generation,
         "version": 1,
         "creation_date_ms": commit.created,
+        "warnings": list(commit.warnings),
     }
 
 
@@ -97,6 +98,7 @@ def commit_from_json(body: Json) -> Commit:
         body["creation_date_ms"],
         body["metadata"],
         body["generation"],
+        tuple(body["warnings"]),
     )
 
 

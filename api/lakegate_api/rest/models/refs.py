@@ -70,6 +70,10 @@ class Commit(Answer):
     generation: int
     version: int
     creation_date_ms: int
+    warnings: list[str] = Field(
+        description="In the answer to what made the commit: what it did to Parquet datasets that may not be meant. "
+        "They are not kept."
+    )
 
 
 class CommitList(Answer):
