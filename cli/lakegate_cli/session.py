@@ -32,7 +32,12 @@ class Session:
     _repositories: dict[str, Repository] = field(default_factory=dict)
 
     def where(self) -> str:
-        """The lake's folder or URL: the options, then LAKEGATE_URL and LAKEGATE_HOME, then what `lakegate use` set."""
+        """The lake's folder or URL: the options, then LAKEGATE_URL and LAKEGATE_HOME, then what `lakegate use` set.
+
+        Raises BadParameter for both options.
+        """
+        if self.url and self.home:
+            raise typer.BadParameter(f"--lake {self.url} and --home {self.home} name two lakes: give one of them.")
         found = self.url or (str(self.home) if self.home else None)
         found = found or os.environ.get("LAKEGATE_URL") or os.environ.get("LAKEGATE_HOME")
         if found:

@@ -75,7 +75,7 @@ class CommitRequest:
 class LogRequest:
     """Which commits of a ref's history to list, newest first.
 
-    after         exclusive: the commit id that the last page ended with
+    after         exclusive: the commit that the last page ended with, by ref
     paths         only commits that changed one of these objects
     prefixes      only commits that changed something under one of these prefixes
     first_parent  follow only first parents

@@ -7,13 +7,15 @@ from itertools import islice
 
 from lakegate import refs, staging
 from lakegate.context import RepositoryContext
+from lakegate.errors import ErrorKind, InvalidInput
 from lakegate.graph import walk
 from lakegate.model import Commit, LogRequest, Page, page_amount, page_of
 from lakegate.ops.diff import changes
 
 
 def log(ctx: RepositoryContext, ref: str, request: LogRequest) -> Page[Commit]:
-    """Lists a page of a ref's history, newest first, as `request` narrows it."""
+    """Lists a page of a ref's history, newest first, as `request` narrows it. Raises InvalidInput(INVALID_ARGUMENT)
+    where it is to go on behind a commit that is not in it."""
     amount = page_amount(request.amount)
     found = tuple(islice(_commits(ctx, ref, request), amount + 1))
     return page_of(found, amount, lambda commit: commit.id)
@@ -21,15 +23,22 @@ def log(ctx: RepositoryContext, ref: str, request: LogRequest) -> Page[Commit]:
 
 def _commits(ctx: RepositoryContext, ref: str, request: LogRequest) -> Iterator[Commit]:
     stop = refs.resolve(ctx, request.stop_at).commit if request.stop_at else None
-    waiting = request.after != ""
+    after = refs.resolve(ctx, request.after).commit if request.after else None
+    waiting = after is not None
     for commit in walk(ctx.manifests.read_commit, (refs.resolve(ctx, ref).commit,), request.first_parent):
         recent = request.since is None or commit.created >= request.since
         if not waiting and recent and _touches(ctx, commit, request):
             yield commit
-        if commit.id == request.after:
+        if commit.id == after:
             waiting = False
         if commit.id == stop:
-            return
+            break
+    if waiting:
+        raise InvalidInput(
+            ErrorKind.INVALID_ARGUMENT,
+            f"The commit {request.after!r} is not in the history of {ref!r} that was asked for.",
+            hint="Go on behind the commit that a page of it ended with, or begin anew.",
+        )
 
 
 def _touches(ctx: RepositoryContext, commit: Commit, request: LogRequest) -> bool:

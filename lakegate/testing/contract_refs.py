@@ -185,6 +185,11 @@ class RefsContract:
         first = repo.log("main", LogRequest(amount=2))
         assert first.items == tuple(made[:2])
         assert all_pages(lambda after: repo.log("main", LogRequest(after, 2))) == made
+        assert repo.log("main", LogRequest(made[1].id[:12])).items == tuple(made[2:])
+        with refused(NotFound, ErrorKind.REF_NOT_FOUND):
+            repo.log("main", LogRequest("none"))
+        with refused(InvalidInput, ErrorKind.INVALID_ARGUMENT):
+            repo.log("main~2", LogRequest(made[1].id))
         assert repo.log("main~2").items == tuple(made[2:])
         assert repo.log("main", LogRequest(stop_at="main~1")).items == tuple(made[:2])
         assert repo.log("main", LogRequest(since=made[0].created + 1)).items == ()

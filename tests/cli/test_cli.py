@@ -92,6 +92,8 @@ def test_refusals_end_with_status_1_in_one_line(lakegate: Any) -> None:
         ("merge", "sales/main", "--key", "id"),
         ("merge", "sales/main", "--take", "source:t", "--prefer", "source"),
         ("merge", "sales/main", "--newest", "at"),
+        ("--home", "lake", "log", "sales/main", "--lake", "http://127.0.0.1:1"),
+        ("serve", "--home", "lake", "--lake", "lake"),
     ],
 )
 def test_bad_usage_ends_with_status_2(lakegate: Any, args: tuple[str, ...]) -> None:
@@ -164,6 +166,19 @@ def test_a_listing_goes_on_where_it_stopped(lakegate: Any) -> None:
     assert lakegate("branch", "list", "sales", "-n", "2").split()[2::2] == ["b1", "b2"]
     assert "--after 'b2'" in lakegate.errors
     assert lakegate("branch", "list", "sales", "--after", "b2").split()[2::2] == ["b3", "main"]
+
+
+def test_a_log_that_lists_nothing_says_why(lakegate: Any) -> None:
+    lakegate("put", "-", "sales/main/a/f.txt", stdin=b"one")
+    lakegate("commit", "sales/main", "-m", "first")
+    for path in ("a", "a/", "a/f.txt"):
+        assert lakegate("log", "sales/main", "--path", path).endswith("\tfirst\n")
+    assert lakegate("log", "sales/main", "--path", "a/f", "--path", "b/") == ""
+    assert lakegate.errors == "No commit in the history of main changed a/f or b/.\n"
+    lakegate("log", "sales/main", "--after", "nope", status=1)
+    assert "'nope'" in lakegate.errors
+    shown = lakegate("log", "sales/main").splitlines()[1].split("\t")[0]
+    assert "Repository created" in lakegate("log", "sales/main", "--after", shown)
 
 
 def test_a_set_repository_lets_refs_stand_alone(lakegate: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from lakegate_cli.output import (
     show_table,
     size_of,
     time_of,
+    warn,
     warn_of,
 )
 from lakegate_cli.session import session
@@ -47,7 +48,8 @@ def log(
     context: typer.Context,
     ref: Ref,
     path: Annotated[
-        list[str] | None, typer.Option("--path", help="Only commits that changed it; a prefix ends with '/'")
+        list[str] | None,
+        typer.Option("--path", help="Only commits that changed it, or something below it; may be repeated"),
     ] = None,
     first_parent: Annotated[bool, typer.Option("--first-parent", help="Leave out what merges brought")] = False,
     after: Annotated[str, typer.Option("--after", help="Go on behind this commit")] = "",
@@ -56,8 +58,7 @@ def log(
     repository, name = session(context).ref(ref)
     asked = path or []
     objects = tuple(item for item in asked if not item.endswith("/"))
-    prefixes = tuple(item for item in asked if item.endswith("/"))
-
+    prefixes = tuple(item if item.endswith("/") else f"{item}/" for item in asked)
     page = pages(
         lambda at: repository.log(
             name,
@@ -71,6 +72,8 @@ def log(
         return
     rows = [(short(made.id), time_of(made.created), made.committer, made.message) for made in page.items]
     show_table(("commit", "made (UTC)", "by", "message"), rows)
+    if asked and not (rows or after):
+        warn(f"No commit in the history of {name} changed {' or '.join(asked)}.")
     more_of(page)
 
 
