@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
@@ -23,4 +24,5 @@ def app() -> None:
     except KeyboardInterrupt:  # while modules were still being imported, or the lake was being closed
         sys.stderr.write("Stopped.\n")
         status = 130
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said: there is nothing left to stop
     sys.exit(status)

@@ -11,18 +11,21 @@ from contextlib import contextmanager
 from types import FrameType
 
 from lakegate.errors import ErrorKind, Refused
+from lakegate.interface import Repository
 from lakegate.model import Progress
-from lakegate_cli.output import warn
+from lakegate_cli.output import many, warn
+
+RESUMED = "What was written is there; the same command goes on where it stopped."
 
 _LINE_SECONDS = 5.0
 
 
 @contextmanager
-def counted(what: str) -> Generator[Progress]:
+def counted(what: str, hint: str) -> Generator[Progress]:
     """Hands out the function that work reports to.
 
-    The first Ctrl-C makes the next report raise Refused(CANCELLED), so that the work undoes what it began; a second
-    one stops it where it stands.
+    The first Ctrl-C makes the next report raise Refused(CANCELLED) with this hint, so that the work undoes what it
+    began; a second one stops it where it stands.
     """
     asked = threading.Event()
     with _interrupts(asked), _bar(what) if sys.stderr.isatty() else _lines(what) as show:
@@ -30,9 +33,19 @@ def counted(what: str) -> Generator[Progress]:
         def report(done: int, total: int | None) -> None:
             show(done, total)
             if asked.is_set():
-                raise Refused(ErrorKind.CANCELLED, f"Stopped {what}.", hint="Nothing was committed; start it again.")
+                raise Refused(ErrorKind.CANCELLED, f"Stopped {what} after {many(done, 'object')}.", hint=hint)
 
         yield report
+
+
+@contextmanager
+def committing(repository: Repository, branch: str) -> Generator[None]:
+    """Makes a Ctrl-C in its block Refused(CANCELLED) that says how to find out whether there is a commit now."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        hint = f"Either all of it was committed or nothing: `lakegate log {repository.info.name}/{branch}` tells."
+        raise Refused(ErrorKind.CANCELLED, "Stopped.", hint=hint) from None
 
 
 @contextmanager

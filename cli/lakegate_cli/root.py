@@ -64,6 +64,12 @@ _AnyCommand = Any  # a command object of Typer, whose base class moved between i
 class _Root(TyperGroup):
     """Finds commands by name in `_COMMANDS`."""
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None  # Typer would end in silence
+
     def list_commands(self, ctx: Any) -> list[str]:
         return list(_COMMANDS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lakegate.repository import EmbeddedRepository
 from lakegate_cli.output import show_table
 
 pytestmark = pytest.mark.usefixtures("lakegate")
@@ -303,6 +305,82 @@ def test_ctrl_c_ends_in_one_line_however_early_it_comes(
     with pytest.raises(SystemExit) as ended:
         app()
     assert (ended.value.code, capsysbinary.readouterr().err) == (130, b"Stopped.\n")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("commit", "sales/main", "-m", "stopped"),
+        ("merge", "sales/exp", "--into", "main"),
+        ("rollback", "sales/main", "--to", "main~1"),
+        ("revert", "sales/main", "main"),
+        ("cherry-pick", "sales/main", "exp"),
+        ("table", "restore", "sales/main/t", "--to", "main~1"),
+        ("import", "file.txt", "sales/main/x", "--object", "-m", "stopped"),
+    ],
+)
+def test_what_commits_and_is_stopped_says_how_to_find_out_what_came_of_it(
+    lakegate: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "file.txt").touch()
+    monkeypatch.setattr(EmbeddedRepository, {"table": "rollback"}.get(args[0], args[0].replace("-", "_")), stop, False)
+    monkeypatch.setattr(EmbeddedRepository, "import_", stop)
+    lakegate(*args, status=130)
+    assert lakegate.errors == (
+        "error: Stopped. Either all of it was committed or nothing: `lakegate log sales/main` tells.\n"
+    )
+
+
+def test_ctrl_c_ends_any_other_command_in_one_line(lakegate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(EmbeddedRepository, "commit_of", stop)
+    lakegate("show", "sales/main", status=130)
+    assert lakegate.errors == "Stopped.\n"
+
+
+def test_a_deletion_that_is_stopped_says_what_is_gone_and_how_to_go_on(
+    lakegate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        lakegate("put", "-", f"sales/main/d/{number}", stdin=b"x")
+    lakegate("commit", "sales/main", "-m", "objects")
+    delete = EmbeddedRepository.delete_many
+
+    def stopped(self: EmbeddedRepository, *args: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return delete(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lakegate_cli.commands.objects.MAX_PAGE", 2)
+        patch.setattr(EmbeddedRepository, "delete_many", stopped)
+        lakegate("rm", "-r", "sales/main/d", status=130)
+    assert "error: Stopped the deletion after 2 objects." in lakegate.errors
+    assert "`lakegate branch reset sales/main --path d/`" in lakegate.errors
+    assert len(lakegate("status", "sales/main").splitlines()) == 3
+    lakegate("branch", "reset", "sales/main", "--path", "d/")
+    assert lakegate("rm", "-r", "sales/main/d") == "Deleted 3 objects below main/d (uncommitted).\n"
+
+
+def test_an_export_that_is_stopped_says_that_it_goes_on(lakegate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        lakegate("put", "-", f"sales/main/d/{number}", stdin=b"x")
+    lakegate("commit", "sales/main", "-m", "objects")
+    export = EmbeddedRepository.export
+
+    def stopped(self: EmbeddedRepository, *args: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return export(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddedRepository, "export", stopped)
+        lakegate("export", "sales/main/", "out", status=130)
+    assert "What was written is there; the same command goes on where it stopped." in lakegate.errors
+    assert lakegate("export", "sales/main/", "out").endswith(" of main to out.\n")
 
 
 def test_a_table_on_a_narrow_terminal_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,7 @@ from lakegate_cli.arguments import (
 )
 from lakegate_cli.conflicts import show_conflicts, write_conflicts
 from lakegate_cli.output import many, more_of, pages, say, short, show_json, show_table, warn, warn_of
+from lakegate_cli.progress import committing
 from lakegate_cli.rows import (
     Asked,
     Key,
@@ -183,7 +184,8 @@ def merge(
         message or "", pairs(meta), strategy, squash, allow_empty, dry_run, resolutions, isolation=isolation
     )
     try:
-        outcome = repository.merge(name, branch, request)
+        with committing(repository, branch):
+            outcome = repository.merge(name, branch, request)
     except MergeConflict as error:
         if conflicts is not None:
             write_conflicts(repository, (name, branch), error.conflicts, resolutions, conflicts)
@@ -226,7 +228,8 @@ def rollback(
     repository, name = session(context).ref(branch)
     ref = session(context).same(to, repository)
     request = RollbackRequest(ref, tuple(table or ()), tuple(path or ()), mode, dry_run, message or "", pairs(meta))
-    outcome = repository.rollback(name, request)
+    with committing(repository, name):
+        outcome = repository.rollback(name, request)
     if session(context).json:
         show_json(rollback_to_json(outcome))
         return

@@ -23,6 +23,7 @@ from lakegate_cli.output import (
     warn,
     warn_of,
 )
+from lakegate_cli.progress import committing
 from lakegate_cli.session import session
 
 app = typer.Typer(rich_markup_mode=None)
@@ -35,7 +36,8 @@ def commit(
     context: typer.Context, branch: BranchRef, message: Message, meta: Meta = None, allow_empty: AllowEmpty = False
 ) -> None:
     repository, name = session(context).ref(branch)
-    made = repository.commit(name, CommitRequest(message, pairs(meta), allow_empty=allow_empty))
+    with committing(repository, name):
+        made = repository.commit(name, CommitRequest(message, pairs(meta), allow_empty=allow_empty))
     if session(context).json:
         show_json(commit_to_json(made))
     else:
@@ -111,7 +113,8 @@ def revert(
 ) -> None:
     repository, name = session(context).ref(branch)
     ref = session(context).same(commit, repository)
-    made = repository.revert(name, ApplyRequest(ref, parent, message, pairs(meta), allow_empty))
+    with committing(repository, name):
+        made = repository.revert(name, ApplyRequest(ref, parent, message, pairs(meta), allow_empty))
     if session(context).json:
         show_json(commit_to_json(made))
     else:
@@ -131,7 +134,8 @@ def cherry_pick(
 ) -> None:
     repository, name = session(context).ref(branch)
     ref = session(context).same(commit, repository)
-    made = repository.cherry_pick(name, ApplyRequest(ref, parent, message, pairs(meta), allow_empty))
+    with committing(repository, name):
+        made = repository.cherry_pick(name, ApplyRequest(ref, parent, message, pairs(meta), allow_empty))
     if session(context).json:
         show_json(commit_to_json(made))
     else:

@@ -17,6 +17,7 @@ from lakegate.model import MAX_PAGE, CommonPrefix, ListRequest, PutRequest
 from lakegate_cli.arguments import After, Amount, Meta, ObjectPath, pairs
 from lakegate_cli.files import write_file
 from lakegate_cli.output import many, more_of, pages, say, show_json, show_table, time_of
+from lakegate_cli.progress import counted
 from lakegate_cli.session import session
 
 app = typer.Typer(rich_markup_mode=None)
@@ -134,11 +135,15 @@ def rm(
     if recursive:
         count = 0
         path = f"{path.rstrip('/')}/" if path else path
-        while items := repository.list(branch, ListRequest(path, amount=MAX_PAGE)).items:
-            failures = repository.delete_many(branch, [item.path for item in items])
-            if failures:
-                raise LakegateError(ErrorKind(failures[0].code), failures[0].message)
-            count += len(items)
+        reset = f"lakegate branch reset {repository.info.name}/{branch}{f' --path {path}' if path else ''}"
+        hint = f"That is not committed: `{reset}` throws away what is uncommitted there; the same command goes on."
+        with counted("the deletion", hint) as progress:
+            while items := repository.list(branch, ListRequest(path, amount=MAX_PAGE)).items:
+                progress(count, None)
+                failures = repository.delete_many(branch, [item.path for item in items])
+                if failures:
+                    raise LakegateError(ErrorKind(failures[0].code), failures[0].message)
+                count += len(items)
         if not count:
             raise _nothing_at(branch, path)
     else:

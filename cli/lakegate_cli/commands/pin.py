@@ -19,7 +19,7 @@ from lakegate.pins import PIN_FILE, Pin, PinFile
 from lakegate_cli import complete
 from lakegate_cli.arguments import pairs
 from lakegate_cli.output import many, number, say, short, show_json, show_table, warn
-from lakegate_cli.progress import counted
+from lakegate_cli.progress import RESUMED, counted
 from lakegate_cli.session import Session, session
 
 app = typer.Typer(rich_markup_mode=None)
@@ -130,7 +130,7 @@ def pull(context: typer.Context, name: _Name = None, to: _To = None, file: _File
         repository = _repository(current, each)
         for prefix in [f"{path}/" for path in each.only] or [""]:
             request = ExportRequest(each.document.commit, str(folder.absolute()), prefix)
-            with counted(f"the download of {each.name}") as progress:
+            with counted(f"the download of {each.name}", RESUMED) as progress:
                 job = repository.export(request, progress)
             jobs.append(job_to_json(job))
             if not current.json:
@@ -184,7 +184,7 @@ def _verify_pin(current: Session, each: Pin, deep: bool) -> VerifyOutcome:
 
 
 def _verify(repository: Repository, ref: str, deep: bool, tables: Sequence[str]) -> VerifyOutcome:
-    with counted("the verification") as progress:
+    with counted("the verification", "Nothing was changed; start it again.") as progress:
         return repository.verify(ref, deep, tables, progress)
 
 

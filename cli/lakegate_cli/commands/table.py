@@ -30,6 +30,7 @@ from lakegate_cli.output import (
     warn,
     warn_of,
 )
+from lakegate_cli.progress import committing
 from lakegate_cli.rows import (
     Asked,
     Key,
@@ -191,7 +192,8 @@ def restore(
     repository, branch, path = _table(session(context), table)
     ref = session(context).same(to, repository)
     request = RollbackRequest(ref, tables=(path,), mode=mode, dry_run=dry_run, message=message or "")
-    outcome = repository.rollback(branch, request)
+    with committing(repository, branch):
+        outcome = repository.rollback(branch, request)
     if session(context).json:
         show_json(rollback_to_json(outcome))
         return

@@ -11,7 +11,7 @@ from lakegate.client.wire.work import job_to_json
 from lakegate.model import CommitRequest, ExportRequest, ImportKind, ImportRequest, ImportSource, Job
 from lakegate_cli.arguments import DryRun, Message, Meta, ObjectPath, pairs
 from lakegate_cli.output import many, number, say, show_json, warn_of
-from lakegate_cli.progress import counted
+from lakegate_cli.progress import RESUMED, committing, counted
 from lakegate_cli.session import session
 
 app = typer.Typer(rich_markup_mode=None)
@@ -34,7 +34,7 @@ def import_(
     kind = ImportKind.OBJECT if one else ImportKind.PREFIX
     wanted = (ImportSource(kind, _absolute(source), path),)
     request = ImportRequest(wanted, CommitRequest(message, pairs(meta)), dry_run, replace)
-    with counted("the import") as progress:
+    with committing(repository, branch), counted("the import", "Nothing was committed; start it again.") as progress:
         job = repository.import_(branch, request, progress)
     if session(context).json:
         show_json(job_to_json(job))
@@ -55,7 +55,7 @@ def export(
     dry_run: DryRun = False,
 ) -> None:
     repository, ref, prefix = session(context).path(what)
-    with counted("the export") as progress:
+    with counted("the export", RESUMED) as progress:
         job = repository.export(ExportRequest(ref, _absolute(to), prefix, overwrite, dry_run), progress)
     if session(context).json:
         show_json(job_to_json(job))
