@@ -23,6 +23,7 @@ from lakegate.log_paths import LOG, is_log, log_folder_of
 from lakegate.model import Entry, ExportRequest, Job, JobState, ListRequest, Progress
 from lakegate.objectstore.keys import TEMPORARY_PREFIX
 from lakegate.objectstore.streaming import verified
+from lakegate.objectstore.unfinished import clear, hold
 
 if TYPE_CHECKING:
     from lakegate.interface import Repository
@@ -77,6 +78,7 @@ class _Download:
         self._repository = repository
         self._folder = folder
         self._request = request
+        self._cleared: Path | None = None
         prefix = request.prefix.strip("/")
         self._single = bool(prefix) and not request.prefix.endswith("/") and self._find(prefix) is not None
         self._prefix = prefix if self._single or not prefix else prefix + "/"
@@ -159,6 +161,7 @@ class _Download:
             waiting: deque[tuple[Entry, Future[bool]]] = deque()
             try:
                 for entry in entries:
+                    self._clear(entry)
                     waiting.append((entry, pool.submit(self._take, entry)))
                     if len(waiting) > ahead:
                         self._settle(waiting, progress)
@@ -167,6 +170,13 @@ class _Download:
             finally:
                 for _, future in waiting:
                     future.cancel()
+
+    def _clear(self, entry: Entry) -> None:
+        """Clears away what an export that was cut off left where this object goes."""
+        folder = self._file(entry).parent
+        if folder != self._cleared and not self._request.dry_run:
+            self._cleared = folder
+            clear(folder)
 
     def _settle(self, waiting: deque[tuple[Entry, Future[bool]]], progress: Progress | None) -> None:
         entry, future = waiting.popleft()
@@ -196,11 +206,12 @@ class _Download:
         part = file.with_name(TEMPORARY_PREFIX + new_id())
         try:
             with part.open("wb") as out:
+                hold(out.fileno())
                 for piece in verified(entry, self._repository.open(self.commit, entry.path).chunks()):
                     out.write(piece)
                 out.flush()
                 os.fsync(out.fileno())
-            part.replace(file)
+                part.replace(file)
         finally:
             part.unlink(missing_ok=True)
 

@@ -20,6 +20,7 @@ from lakegate.ids import new_id
 from lakegate.objectstore import failures
 from lakegate.objectstore.keys import TEMPORARY_PREFIX, addressable, check_key
 from lakegate.objectstore.protocol import ObjectWriter, StoredObject
+from lakegate.objectstore.unfinished import hold
 from lakegate.objectstore.walk import walk
 
 _KNOWN_FOLDERS = 100_000
@@ -284,6 +285,8 @@ class LocalWriter:
             self._fd = self._create()
         except OSError as error:
             raise self._failed(error) from error
+        if replace_at is not None:
+            hold(self._fd)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data).cast("B")
@@ -319,8 +322,6 @@ class LocalWriter:
                 at = self._replace_at * 1_000_000
                 os.utime(self._fd, ns=(at, at))
             self._store.flush_file(self._fd)
-            os.close(self._fd)
-            self._fd = -1
             linked = self._link() if self._replace_at is None else self._replace()
             self.abort()
             # Where this fails the name stays: another writer may have found it taken, and rely on it already.
@@ -352,6 +353,8 @@ class LocalWriter:
         return os.open(self._temporary, _CREATE_FLAGS, 0o666)
 
     def _link(self) -> bool:
+        os.close(self._fd)
+        self._fd = -1
         try:
             os.link(self._temporary, self._path)
         except FileExistsError:
@@ -362,7 +365,7 @@ class LocalWriter:
         return True
 
     def _replace(self) -> bool:
-        os.replace(self._temporary, self._path)  # noqa: PTH105
+        os.replace(self._temporary, self._path)  # noqa: PTH105 - still held: an export beside this one clears no such
         self._temporary = ""
         return True
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lakegate import refs
@@ -18,6 +19,7 @@ from lakegate.model import Entry, ExportRequest, Progress
 from lakegate.objectstore import urls
 from lakegate.objectstore.protocol import ObjectSource, ReplacingStore
 from lakegate.objectstore.streaming import pieces, verified
+from lakegate.objectstore.unfinished import clear
 from lakegate.ops.export_plan import Plan, inspect, same_content
 from lakegate.ops.import_sources import refuse_namespaces
 from lakegate.snapshot import Snapshot
@@ -46,8 +48,8 @@ def export(ctx: RepositoryContext, request: ExportRequest, progress: Progress | 
     With a prefix, a folder's path or an object's, only what lies there, and paths are relative to its end. Each file
     appears whole or not at all. Of a Delta table the data files come first, then checkpoints, then the log's commits
     in their order: at each moment a reader sees a version whole or not at all. What is equal already is left as it
-    is, so an export that was cut short goes on where it stopped. Nothing is deleted at the destination. There is no
-    receipt file: the destination holds the tables and nothing else.
+    is, so an export that was cut short goes on where it stopped. Nothing is deleted at the destination but unfinished
+    files that such a one left. There is no receipt file: the destination holds the tables and nothing else.
 
     Raises NotFound for a ref that is not there and a prefix that holds nothing; InvalidInput(INVALID_ARGUMENT) for a
     destination that is none, or belongs to a repository; Refused(DESTINATION_NOT_EMPTY) where it holds other files, or
@@ -99,6 +101,7 @@ class _Export:
         self._plan = plan
         self._progress = progress
         self._total = total
+        self._cleared: Path | None = None
 
     def run(self, snapshot: Snapshot) -> None:
         logs: dict[str, None] = {}
@@ -108,6 +111,7 @@ class _Export:
             for stage in (Stage.COMMITS, Stage.HINT):
                 for entry in snapshot.iterate(folder):
                     if stage_of(entry.path) is stage:
+                        self._clear(entry)
                         self.count(entry, self._one(entry))
 
     def count(self, entry: Entry, written: bool) -> None:
@@ -146,6 +150,7 @@ class _Export:
             waiting: deque[tuple[Entry, Future[bool]]] = deque()
             try:
                 for entry in entries:
+                    self._clear(entry)
                     waiting.append((entry, pool.submit(self._one, entry)))
                     if len(waiting) >= _AHEAD:
                         self._settle(waiting)
@@ -154,6 +159,13 @@ class _Export:
             finally:
                 for _, future in waiting:
                     future.cancel()
+
+    def _clear(self, entry: Entry) -> None:
+        """Clears away what an export that was cut off left where this object goes."""
+        file = self._plan.store.local_path(self._plan.key_of(entry.path))
+        if file is not None and file.parent != self._cleared:
+            self._cleared = file.parent
+            clear(file.parent)
 
     def _settle(self, waiting: deque[tuple[Entry, Future[bool]]]) -> None:
         entry, future = waiting.popleft()

@@ -12,6 +12,7 @@ from lakegate.ids import JobId
 from lakegate.interface import Repository
 from lakegate.model import CommitRequest, ExportRequest, ImportKind, ImportRequest, ImportSource, Job, JobState
 from lakegate.objectstore.keys import TEMPORARY_PREFIX
+from lakegate.objectstore.unfinished import hold
 from lakegate.testing.contract_work import commit, content, refused
 from lakegate.testing.delta import add, log_body, metadata, protocol
 
@@ -185,12 +186,18 @@ class JobsContract:
         for half in halves:
             half.parent.mkdir(parents=True, exist_ok=True)
             half.write_text("half of")
+        beside = cut / f"many/{TEMPORARY_PREFIX}2"  # an export runs beside this one
+        beside.write_text("half of")
         seen: list[int] = []
-        job = repo.export(ExportRequest("main", str(cut)), lambda done, total: seen.append(done))
+        repo.export(ExportRequest("main", str(cut), dry_run=True))
+        assert all(half.exists() for half in halves)
+        with beside.open() as held:
+            assert hold(held.fileno())
+            job = repo.export(ExportRequest("main", str(cut)), lambda done, total: seen.append(done))
         assert (job.result["objects"], job.result["skipped"]) == (43, 3)
         assert seen == sorted(seen)
-        for half in halves:
-            half.unlink()
+        assert not any(half.exists() for half in halves)
+        beside.unlink()
         assert self._files(cut) == self._files(whole)
         (cut / "in/a.txt").write_text("BYTES OF A.TXT")
         with refused(Refused, ErrorKind.DESTINATION_NOT_EMPTY):
