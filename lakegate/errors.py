@@ -145,6 +145,17 @@ class LakegateError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are pickled by calling their class with `args`, which can't work with keywords: a worker process
+        # that raised this would look as if it had crashed.
+        return _unpickled, (type(self), self.message, self.__dict__)
+
+
+def _unpickled(cls: type[LakegateError], message: str, state: Mapping[str, Any]) -> LakegateError:
+    error = cls.__new__(cls, message)
+    error.__dict__.update(state)
+    return error
+
 
 class NotFound(LakegateError):
     """Says that a named thing is not there."""

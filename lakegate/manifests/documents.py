@@ -12,7 +12,7 @@ from lakegate.format.documents import CommitFields, ManifestFields
 from lakegate.ids import CommitId, ManifestId, NodeId
 from lakegate.manifests.cache import Cache
 from lakegate.manifests.disk import DiskCache
-from lakegate.manifests.nodes import NodeCache, ScratchNodes, StoredNodes, node_cache
+from lakegate.manifests.nodes import NodeCache, ScratchNodes, ShownNodes, StoredNodes, node_cache
 from lakegate.model import Commit, Entry, Manifest, RepositoryInfo
 from lakegate.objectstore.protocol import ObjectStore
 from lakegate.tree import totals
@@ -37,12 +37,14 @@ class Manifests:
         self._manifests: Cache[ManifestId, Manifest] = Cache(_MANIFESTS, lambda _: 1)
         self.entries: Cache[tuple[NodeId, str], Entry] = Cache(_ENTRIES, lambda _: 1)
         self.nodes = StoredNodes(store, memory or node_cache(_DEFAULT_CACHE_BYTES), disk)
+        self.shown_nodes = ShownNodes(self.nodes)
 
     def scratch(self, folder: Path) -> Manifests:
         """The same documents, with nodes that are written to a folder alone: for a look at what a change would make.
         The caller closes the nodes."""
         looking = copy(self)
         looking.nodes = ScratchNodes(self.nodes, folder)
+        looking.shown_nodes = ShownNodes(looking.nodes)
         return looking
 
     # -- commits ------------------------------------------------------------------------------------------------------

@@ -36,6 +36,8 @@ class StoredNodes:
     Reads and writes that overlap run in a few threads: decoding, hashing and fsync release the interpreter.
     """
 
+    _hashes = True  # rows are hashed, once, before anyone sees them
+
     def __init__(self, store: ObjectStore, memory: NodeCache, disk: DiskCache | None = None) -> None:
         self._store = store
         self._memory = memory
@@ -46,9 +48,11 @@ class StoredNodes:
 
     def read(self, node: NodeId, *, scan: bool = False, verify: bool = False) -> Node:
         if verify:
-            return decode_node(node, self._stored(node), verify=True)
+            return decode_node(node, self._stored(node))
         found = self._memory.get(node, scan=scan)
         if found is not None:
+            if self._hashes:
+                found.ensure_hashed()
             return found
         with self._lock:
             under_way = self._reading.get(node)
@@ -73,8 +77,8 @@ class StoredNodes:
     def write(self, node: Node) -> NodeId:
         node_id = node.id
         if not self._store.put_if_absent(node_key(node_id), encode_node(node)):
-            decode_node(node_id, self._stored(node_id), verify=True)  # what stands under the name may be damaged
-        self._memory.put(node_id, Node(node.kind, node.level, node.rows.compact(), node_id), scan=True)
+            decode_node(node_id, self._stored(node_id))  # what stands under the name may be damaged
+        self._memory.put(node_id, node.compact(), scan=True)
         return node_id
 
     def submit(self, node: Node) -> Future[NodeId]:
@@ -102,7 +106,7 @@ class StoredNodes:
     def _load(self, node: NodeId, *, scan: bool) -> Node:
         loaded = self._on_disk(node)
         if loaded is None:
-            loaded = decode_node(node, self._stored(node), verify=True)
+            loaded = decode_node(node, self._stored(node), rehash=self._hashes)
         self._memory.put(node, loaded, scan=scan)
         return loaded
 
@@ -111,7 +115,7 @@ class StoredNodes:
         if data is None:
             return None
         try:
-            return decode_node(node, data, verify=True)
+            return decode_node(node, data, rehash=self._hashes)
         except Corrupt:  # a cache proves nothing: the store is asked
             return None
 
@@ -126,6 +130,24 @@ class StoredNodes:
         if self._disk is not None:
             self._disk.put(node, data)
         return data
+
+
+class ShownNodes(StoredNodes):
+    """Nodes of a repository that are read to be shown, and never written on: their pages' checksums are held against
+    their bytes, and their rows are not hashed, which is a third of the time of a walk over two trees."""
+
+    _hashes = False
+
+    def __init__(self, base: StoredNodes) -> None:
+        super().__init__(base._store, base._memory, base._disk)
+        self._base = base
+
+    def _executor(self) -> ThreadPoolExecutor:
+        with self._base._lock:
+            return self._base._executor()
+
+    def _stored(self, node: NodeId) -> bytes:
+        return self._base._stored(node)
 
 
 class ScratchNodes(StoredNodes):

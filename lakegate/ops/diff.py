@@ -45,7 +45,7 @@ def changes(
     ctx: RepositoryContext, left: NodeId, right: NodeId, prefix: str = "", after: str = ""
 ) -> Iterator[ObjectChange]:
     """Yields what a reader sees differ between two trees of objects, in order; reads only nodes that differ."""
-    for found in tree.diff(ctx.manifests.nodes, OBJECTS, left, right, prefix, after):
+    for found in tree.diff(ctx.manifests.shown_nodes, OBJECTS, left, right, prefix, after):
         change = change_of(found.path, found.left, found.right)
         if change is not None:
             yield change

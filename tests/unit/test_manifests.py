@@ -12,6 +12,7 @@ from lakegate import tree
 from lakegate.errors import AlreadyExists, Corrupt, ErrorKind, NotFound, Refused, Unavailable
 from lakegate.format.documents import commit_key, manifest_key, node_key
 from lakegate.format.kinds import OBJECTS, TABLES
+from lakegate.format.node import Node, decode_node, encode_node
 from lakegate.ids import BranchName, CommitId, ManifestId, NodeId, RepositoryId, RepositoryName
 from lakegate.manifests import Manifests, node_cache
 from lakegate.manifests.cache import Cache
@@ -130,7 +131,7 @@ def test_a_flipped_bit_is_found(store: FaultyStore, folder: Path) -> None:
     for key in (commit_key(commit.id), manifest_key(commit.manifest), node_key(root)):
         path = folder / key
         data = bytearray(path.read_bytes())
-        data[len(data) // 3] ^= 1
+        data[len(data) // 2] ^= 1
         path.chmod(0o600)
         path.write_bytes(data)
     fresh = Manifests(store)
@@ -148,6 +149,20 @@ def test_a_flipped_bit_is_found(store: FaultyStore, folder: Path) -> None:
         warm.read_manifest(commit.manifest, verify=True)
     with pytest.raises(Corrupt):
         warm.nodes.read(root, verify=True)
+
+
+def test_what_was_read_to_be_shown_is_hashed_before_it_is_written_on(store: FaultyStore, folder: Path) -> None:
+    root = build(Manifests(store))
+    path = folder / node_key(root)
+    node = decode_node(root, path.read_bytes())
+    forged = Node(node.kind, node.level, node.rows.slice(0, 1), root)  # names itself, with right checksums
+    path.chmod(0o600)
+    path.write_bytes(encode_node(forged))
+    manifests = Manifests(store)
+    manifests.shown_nodes.prefetch([root])
+    assert len(manifests.shown_nodes.read(root, scan=True).rows) == 1
+    with pytest.raises(Corrupt, match="hash to"):
+        manifests.nodes.read(root, scan=True)
 
 
 def test_a_tree_of_another_kind_is_not_read_as_this_one(store: FaultyStore) -> None:
