@@ -40,6 +40,7 @@ Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write all rows to a file: .parquet, .csv or .jsonl")
 ]
 
+_PARTITION_COLUMNS = ("partition", "rows", "files", "size")
 _SHOWN = 100  # rows of a table, where --limit says no other
 _MARKS = {RowChangeKind.ADDED: "+", RowChangeKind.REMOVED: "-"}
 _FORMS = {
@@ -230,17 +231,27 @@ def _change(left: str, right: str) -> str:
 
 
 def _show_partitions(table: str, parts: Sequence[PartitionDiff]) -> None:
+    if not any(part.values for part in parts):
+        say(f"{table}: not partitioned")
+        show_table(_PARTITION_COLUMNS[1:], [_part(part) for part in parts])
+        return
     rows = [
         (
-            "/".join(f"{name}={'null' if value is None else value}" for name, value in part.values.items()) or table,
-            f"+{number(part.rows_added)} -{number(part.rows_removed)} rows",
-            f"+{part.files_added} -{part.files_removed} files",
-            f"+{size_of(part.bytes_added)} -{size_of(part.bytes_removed)}",
+            "/".join(f"{name}={'null' if value is None else value}" for name, value in part.values.items()) or "(none)",
+            *_part(part),
         )
         for part in parts
     ]
     say(f"{table}: {many(len(parts), 'partition')} {'differs' if len(parts) == 1 else 'differ'}")
-    show_table(("partition", "rows", "files", "size"), rows)
+    show_table(_PARTITION_COLUMNS, rows)
+
+
+def _part(part: PartitionDiff) -> tuple[str, str, str]:
+    return (
+        f"+{number(part.rows_added)} -{number(part.rows_removed)} rows",
+        f"+{part.files_added} -{part.files_removed} files",
+        f"+{size_of(part.bytes_added)} -{size_of(part.bytes_removed)}",
+    )
 
 
 def _count(rows: int | None) -> str:

@@ -17,8 +17,9 @@ from lakegate.log_paths import log_commit_of
 from lakegate.metastore.protocol import BranchState
 from lakegate.model import Commit, Entry, ImportKind, ImportRequest, Progress
 from lakegate.ops.clean import require_clean, sealed_clean
-from lakegate.ops.commit import TreeCommit, commit_tree, too_many_updates
+from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
 from lakegate.ops.import_sources import OpenSource, entries, open_source
+from lakegate.ops.scratch import scratch
 
 SOURCE_METADATA = "lakegate.import.source"
 _TRIES = 10
@@ -29,12 +30,14 @@ Change = tuple[str, Entry | None]
 
 @dataclass(frozen=True, slots=True)
 class ImportOutcome:
-    """What an import did; `commit` is None for a dry run. `removed` counts objects that `replace` took away."""
+    """What an import did; `commit` is None for a dry run. `removed` counts objects that `replace` took away; `warnings`
+    are those of `Commit`, in a dry run those that the commit would have."""
 
     commit: Commit | None
     objects: int
     bytes: int
     removed: int = 0
+    warnings: tuple[str, ...] = ()
 
     def as_result(self) -> dict[str, Any]:
         """The outcome as a job's result."""
@@ -43,7 +46,7 @@ class ImportOutcome:
             "objects": self.objects,
             "bytes": self.bytes,
             "removed": self.removed,
-            "warnings": list(self.commit.warnings) if self.commit else [],
+            "warnings": list(self.warnings),
         }
 
 
@@ -53,8 +56,8 @@ def import_(
     """Puts the sources' objects into the branch's tree, over what stands at the same paths, and commits.
 
     The entries keep the sources' absolute addresses, sizes, ETags and times; lakegate never deletes these objects, and
-    a source that is changed or deleted afterwards can no longer be read. A dry run lists and checks, and writes
-    nothing. Memory does not grow with the number of objects.
+    a source that is changed or deleted afterwards can no longer be read. A dry run lists and checks all that an import
+    does, and leaves nothing behind. Memory does not grow with the number of objects.
 
     Raises NotFound for a branch or source that is not there, InvalidInput for sources, destinations and paths that
     break the rules, Refused(DIRTY_BRANCH) for uncommitted changes, Refused(NOTHING_TO_COMMIT) where the branch holds
@@ -62,25 +65,36 @@ def import_(
     """
     if not request.sources:
         raise InvalidInput(ErrorKind.INVALID_ARGUMENT, "The import names no source.", hint="Name at least one.")
+    from lakegate.tables.detect import detect
+
     name = refs.get_branch(ctx, branch).name
     opened = tuple(open_source(ctx, source) for source in request.sources)
     counter = _Counter(progress)
     if request.dry_run:
         state = require_clean(ctx, name, "the import")
-        for _ in _changes(ctx, _root(ctx, state), opened, request.replace, counter):
-            continue
-        return counter.outcome(None)
+        with scratch(ctx) as apart:
+            head = manifest_of(apart, state.commit)
+            after = _tree(apart, head.objects_root, opened, request, counter)
+            return counter.outcome(None, detect(apart, head, after).warnings)
     state = sealed_clean(ctx, name, "the import")
     before = _root(ctx, state)
+    made = _commit(ctx, state, request, before, _tree(ctx, before, opened, request, counter))
+    return counter.outcome(made, made.warnings)
+
+
+def _tree(
+    ctx: RepositoryContext, before: NodeId, opened: tuple[OpenSource, ...], request: ImportRequest, counter: _Counter
+) -> NodeId:
+    """The tree after the import."""
     after = tree.apply(ctx.manifests.nodes, OBJECTS, before, _changes(ctx, before, opened, request.replace, counter))
     counter.report()
     if after == before and not request.commit.allow_empty:
         raise Refused(
             ErrorKind.NOTHING_TO_COMMIT,
-            f"The branch {branch!r} already holds all {counter.objects} objects of the import.",
-            hint="Nothing was changed: all of it stands there already.",
+            f"The branch already holds all {counter.objects} objects of the import.",
+            hint="Nothing was changed, and nothing needs to be done.",
         )
-    return counter.outcome(_commit(ctx, state, request, before, after))
+    return after
 
 
 def _commit(
@@ -188,5 +202,5 @@ class _Counter:
         if self._progress is not None:
             self._progress(self.objects, None)
 
-    def outcome(self, commit: Commit | None) -> ImportOutcome:
-        return ImportOutcome(commit, self.objects, self.bytes, self.removed)
+    def outcome(self, commit: Commit | None, warnings: tuple[str, ...]) -> ImportOutcome:
+        return ImportOutcome(commit, self.objects, self.bytes, self.removed, warnings)

@@ -154,7 +154,7 @@ def open_row_merge(ctx: RepositoryContext, sides: RowMergeSides, resolution: Res
 def _conflict(sides: RowMergeSides, resolution: Resolution, merge: RowMerge) -> Conflict:
     path = sides.destination.version.path
     key = ",".join(resolution.key)
-    ways = "--prefer source, --prefer destination or --newest COLUMN"
+    ways = f"--prefer source, --prefer destination or --newest {path}=COLUMN"
     if resolution.newest is not None:
         ways = f"beside --newest {resolution.newest}, by which none is newer, --prefer source or --prefer destination"
     count = "1 row" if merge.conflicts == 1 else f"{merge.conflicts:,} rows"
@@ -166,7 +166,7 @@ def _conflict(sides: RowMergeSides, resolution: Resolution, merge: RowMerge) -> 
         base=Side(sides.base.version.version if sides.base is not None else None),
         source=Side(sides.source.version.version),
         destination=Side(sides.destination.version.version),
-        hint=f"Settle them with --take rows:{path} --key {key} and {ways}.",
+        hint=f"Settle them with --take rows:{path} --key {path}={key} and {ways}.",
         rows=merge.first_conflicts(),
     )
 

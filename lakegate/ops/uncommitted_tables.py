@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from lakegate import refs, staging, tree
 from lakegate.context import RepositoryContext
@@ -15,6 +12,7 @@ from lakegate.format.kinds import OBJECTS
 from lakegate.metastore.protocol import BranchState
 from lakegate.model import ListRequest, Page, TableDiff, page_of
 from lakegate.ops.commit import manifest_of, staged_steps, too_many_updates
+from lakegate.ops.scratch import scratch
 from lakegate.tables.detect import detect
 from lakegate.tables.diff import diff
 from lakegate.tables.touched import Touched
@@ -26,16 +24,14 @@ def uncommitted_tables(ctx: RepositoryContext, branch: str, request: ListRequest
     """Lists a page of the tables that a commit of the branch would change; see `Repository.uncommitted_tables`."""
     for _ in range(_TRIES):
         state = refs.get_branch(ctx, branch)
-        with TemporaryDirectory(prefix="lakegate-") as folder:
-            manifests = ctx.manifests.scratch(Path(folder))
-            try:
-                with closing(manifests.nodes):
-                    page = _page(replace(ctx, manifests=manifests), state, request)
-            except (Refused, InvalidInput):
-                # A table of which half the files were read is refused for what is no fault of it.
-                if staging.still_whole(ctx, state.name, state.tokens):
-                    raise
-                continue
+        try:
+            with scratch(ctx) as apart:
+                page = _page(apart, state, request)
+        except (Refused, InvalidInput):
+            # A table of which half the files were read is refused for what is no fault of it.
+            if staging.still_whole(ctx, state.name, state.tokens):
+                raise
+            continue
         if staging.still_whole(ctx, state.name, state.tokens):
             return page
     raise too_many_updates(branch)

@@ -237,6 +237,16 @@ def test_use_remembers_the_lake_from_anywhere(lakegate: Any, tmp_path: Path, mon
     assert lakegate.json("status")["repository"] == "sales"
 
 
+def test_the_doctor_tells_of_no_server_where_there_is_none(lakegate: Any) -> None:
+    assert [item["check"] for item in lakegate.json("doctor") if item["ok"]] == [
+        "versions",
+        "folder",
+        "disk",
+        "lake",
+        "repository sales",
+    ]
+
+
 def test_the_doctor_finds_a_missing_node(lakegate: Any, tmp_path: Path) -> None:
     assert "FAULT" not in lakegate("doctor")
     for node in (tmp_path / "lake/data/sales/_lakegate/manifests").iterdir():

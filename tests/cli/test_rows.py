@@ -59,6 +59,19 @@ def test_rows_columns_and_partitions_that_differ(lakegate: Any, tmp_path: Path) 
     assert "not unique" in lakegate.errors
 
 
+def test_a_table_without_partitions_is_told_as_one(lakegate: Any) -> None:
+    for ids in ([1], [1, 2]):
+        lakegate("put", "-", "sales/main/t/a.parquet", stdin=parquet_bytes({"id": ids}))
+        lakegate("commit", "sales/main", "-m", "rows")
+    shown = lakegate("diff", "sales/main~1", "main", "--partitions").splitlines()
+    assert (shown[0], shown[2].split("\t")[:2]) == ("t: not partitioned", ["+2 -1 rows", "+1 -1 files"])
+    lakegate("put", "-", "sales/main/t/k=1/a.parquet", stdin=parquet_bytes({"id": [3]}))
+    lakegate("put", "-", "sales/main/t/a.parquet", stdin=parquet_bytes({"id": [4]}))
+    lakegate("commit", "sales/main", "-m", "one partition")
+    shown = lakegate("diff", "sales/main~1", "main", "--partitions").splitlines()
+    assert (shown[0], [line.split("\t")[0] for line in shown[2:]]) == ("t: 2 partitions differ", ["(none)", "k=1"])
+
+
 def test_a_profile_shows_a_type_that_changed(lakegate: Any) -> None:
     put(lakegate, "main", id=[1], v=[1])
     put(lakegate, "main", id=[1], v=["one"])
@@ -119,7 +132,7 @@ def test_a_merge_of_rows_by_key(lakegate: Any, tmp_path: Path) -> None:
     error, conflict, heading, *rows = lakegate.errors.splitlines()[1:]
     assert error.startswith("error: 'exp' can't be merged into 'main': 1 conflict.")
     assert conflict.startswith("  row_changed: Both sides changed 1 row of the table 't', each to other values. Settle")
-    assert "--take rows:t --key id and --prefer source, --prefer destination or --newest COLUMN." in conflict
+    assert "--take rows:t --key t=id and --prefer source, --prefer destination or --newest t=COLUMN." in conflict
     assert heading == "  The row by the key id, with the columns id, v, at, p:"
     assert rows == ["side\tid\tv\tat\tp", "base\t2\tb\t0\t1", "source\t2\tx\t2\t1", "destination\t2\ty\t1\t1"]
     assert [json.loads(line)["v"] for line in told.read_text().splitlines()] == ["b", "x", "y"]

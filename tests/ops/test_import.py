@@ -35,7 +35,7 @@ from lakegate.ops.content_types import content_type_of
 from lakegate.ops.import_ import import_
 from lakegate.repository import EmbeddedRepository
 from lakegate.testing.s3_server import environment, s3_client, s3_server
-from lakegate.testing.table_files import put_folder
+from lakegate.testing.table_files import parquet_bytes, put_folder
 
 
 @pytest.fixture
@@ -183,9 +183,26 @@ def test_dry_run_counts_and_changes_nothing(repo: EmbeddedRepository, data: Path
     assert sorted(namespace.rglob("*")) == files
 
 
+def test_a_dry_run_refuses_and_warns_as_the_import_would(repo: EmbeddedRepository, tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "t", pa.table({"id": [1]}))
+    write_deltalake(tmp_path / "t", pa.table({"id": [2]}), mode="append")
+    write_deltalake(tmp_path / "t", pa.table({"id": [3]}), mode="append")
+    (tmp_path / "t/_delta_log/00000000000000000001.json").unlink()
+    for dry_run in (True, False):
+        refused(ErrorKind.DELTA_LOG_INVALID, repo, request(prefix(tmp_path / "t", "t"), dry_run=dry_run))
+    repo.put("main", "d/a.parquet", parquet_bytes({"x": [1]}))
+    repo.commit("main", CommitRequest("a dataset"))
+    (tmp_path / "notes.txt").write_text("x")
+    notes = ImportSource(ImportKind.OBJECT, str(tmp_path / "notes.txt"), "d/notes.txt")
+    said = import_(repo.ctx, "main", request(notes, dry_run=True)).warnings
+    assert said == import_(repo.ctx, "main", request(notes)).warnings
+    assert said == ("d is no table any more: 'd/notes.txt' is no Parquet file.",)
+
+
 def test_again_is_nothing_to_commit(repo: EmbeddedRepository, data: Path) -> None:
     import_(repo.ctx, "main", request(prefix(data)))
-    refused(ErrorKind.NOTHING_TO_COMMIT, repo, request(prefix(data)))
+    for dry_run in (True, False):
+        refused(ErrorKind.NOTHING_TO_COMMIT, repo, request(prefix(data), dry_run=dry_run))
     assert import_(repo.ctx, "main", request(prefix(data), empty=True)).commit is not None
     time.sleep(0.01)
     (data / "z").write_bytes(b"changed")

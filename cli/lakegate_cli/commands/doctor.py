@@ -51,7 +51,8 @@ def _findings(current: Session) -> Iterator[Finding]:
         yield from _folder(current.folder())
     try:
         lake = current.open()
-        yield _version(lake)
+        if current.is_remote():
+            yield _version(lake)
         repositories = pages(lambda at: lake.repositories(after=at, amount=MAX_PAGE), 1_000_000).items
     except LakegateError as error:
         yield Finding("lake", False, str(error))

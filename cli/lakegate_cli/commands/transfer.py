@@ -10,7 +10,7 @@ import typer
 from lakegate.client.wire.work import job_to_json
 from lakegate.model import CommitRequest, ExportRequest, ImportKind, ImportRequest, ImportSource, Job
 from lakegate_cli.arguments import DryRun, Message, Meta, ObjectPath, pairs
-from lakegate_cli.output import many, number, say, show_json, warn_of
+from lakegate_cli.output import many, number, say, show_json, warn, warn_of
 from lakegate_cli.progress import RESUMED, committing, counted
 from lakegate_cli.session import session
 
@@ -43,7 +43,11 @@ def import_(
         removed = int(job.result["removed"])
         beside = f" and {'remove' if dry_run else 'removed'} {removed} that the source lacks" if removed else ""
         say(f"{'Would import' if dry_run else 'Imported'} {count} into {branch}/{path}{beside}.")
-        warn_of(job.result["warnings"])
+        if dry_run:
+            for warning in job.result["warnings"]:
+                warn(f"warning: {warning}")
+        else:
+            warn_of(job.result["warnings"])
 
 
 @app.command("export", help="Write a ref's objects as plain files that any client reads without lakegate.")
