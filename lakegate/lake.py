@@ -99,7 +99,8 @@ class EmbeddedLake(Closing):
             raise NotFound(
                 ErrorKind.LAKE_NOT_FOUND,
                 f"There is no lake in {home}.",
-                hint="Create one with `lakegate init`, or name another; a server's URL begins with http:// or https://.",
+                hint=f"Create one with `lakegate init --home {home}`, or name another; a server's URL begins with "
+                "http:// or https://.",
             )
         url = settings.database_url or f"sqlite:///{home / DATABASE_FILE}"
         return cls(settings, SqlMetaStore(url, create=create, durable=settings.storage.fsync), actor)
