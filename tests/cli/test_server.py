@@ -60,6 +60,13 @@ def test_commands_do_and_print_the_same_on_a_server_and_in_its_folder(served: An
     assert "FAULT" not in served("doctor")
 
 
+def test_the_readme_names_all_that_lies_in_a_lake(served: Any, tmp_path: Path) -> None:
+    served("repo", "create", "sales")
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for item in (tmp_path / "lake").iterdir():
+        assert f"`lake/{item.name.removesuffix('-wal').removesuffix('-shm')}" in readme
+
+
 def test_what_concerns_the_local_lake_passes_the_servers_url_over(
     shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
