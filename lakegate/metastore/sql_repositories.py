@@ -85,7 +85,8 @@ class RepositoryRows:
             raise Refused(
                 ErrorKind.REPOSITORY_NOT_EMPTY,
                 f"The repository {name!r} is not empty: it has {found}.",
-                hint="Delete it with --force (force=true), if that is meant; the bytes stay in its storage namespace.",
+                hint="Delete it with --force (over REST `force=true`), if that is meant; the bytes stay in its storage "
+                "namespace.",
             )
         tokens = [token for state in states for token in state.tokens]
         drop(tx, tokens)

@@ -94,7 +94,7 @@ def _parent(commit: Commit, request: ApplyRequest) -> CommitId:
         raise InvalidInput(
             ErrorKind.INVALID_ARGUMENT,
             f"The commit {commit.id[:12]} is a merge of {len(commit.parents)} parents.",
-            hint="Say against which parent (--parent), counted from 1.",
+            hint="Say against which parent (--parent, over REST `parent_number`), counted from 1.",
         )
     if not 1 <= number <= len(commit.parents):
         raise InvalidInput(

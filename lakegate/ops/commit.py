@@ -64,7 +64,7 @@ def _commit_sealed(ctx: RepositoryContext, state: BranchState, message: str, req
         raise Refused(
             ErrorKind.NOTHING_TO_COMMIT,
             f"The branch {state.name!r} has no uncommitted changes.",
-            hint="Write something first, or ask for an empty commit (--allow-empty).",
+            hint="Write something first, or ask for an empty commit (--allow-empty, over REST `allow_empty`).",
         )
     made_of = TreeCommit(
         (state.commit,), message, "commit", request.metadata, request.date, state.sealed, touched=touched

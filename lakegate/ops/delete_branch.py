@@ -24,7 +24,8 @@ def delete_branch(ctx: RepositoryContext, name: str, force: bool = False) -> Non
             raise branch_not_found(name)
         return
     for _ in range(_TRIES):
-        state = sealed_clean(ctx, branch, "deleting it", "delete it with `force` (--force), which loses them")
+        otherwise = "delete it with --force (over REST without `require_clean`), which loses them"
+        state = sealed_clean(ctx, branch, "deleting it", otherwise)
         if refs.delete_branch(ctx, branch, state):
             return
     raise too_many_updates(name)

@@ -196,7 +196,10 @@ def _empty(source: OpenSource) -> NotFound:
         except NotFound:
             pass
         else:
-            hint = "It is one object: import it as an object (--object), with its path on the branch as destination."
+            hint = (
+                "It is one object: import it as an object (--object, over REST the type `object`), with its path on "
+                "the branch as destination."
+            )
     return NotFound(
         ErrorKind.OBJECT_NOT_FOUND,
         f"There is nothing to import at {source.source.url!r}.",

@@ -34,7 +34,7 @@ def merge(ctx: RepositoryContext, source: str, destination: str, request: MergeR
             raise MergeConflict(
                 f"{source!r} can't be merged into {destination!r}: {counted(plan.conflicts)}.",
                 plan.conflicts,
-                hint="Nothing was changed. Settle each with --take, or all with --strategy.",
+                hint="Nothing was changed. Settle each with --take (over REST `resolutions`), or all with --strategy.",
             )
         parents = (state.commit,) if request.squash else (state.commit, theirs)
         made = commit_tree(

@@ -345,6 +345,25 @@ def test_errors_carry_message_code_hint_and_details(http: httpx.Client, repo: st
     assert {problem["where"] for problem in invalid.json()["details"]["problems"]} == {"body.name", "body.source"}
 
 
+def test_hints_name_what_rest_calls_an_option(http: httpx.Client, repo: str) -> None:
+    put(http, repo, "a")
+    http.post(f"{repo}/branches", json={"name": "exp", "source": "main"})
+    http.post(f"{repo}/branches/exp/objects", params={"path": "a"}, content=b"other")
+    uncommitted = http.delete(f"{repo}/branches/exp", params={"require_clean": True})
+    assert "`require_clean`" in uncommitted.json()["message"]
+    for branch in ("main", "exp"):
+        http.post(f"{repo}/branches/{branch}/commits", json={"message": branch})
+    empty = http.post(f"{repo}/branches/main/commits", json={"message": "nothing"})
+    assert "`allow_empty`" in empty.json()["message"]
+    conflict = http.post(f"{repo}/refs/exp/merge/main", json={})
+    assert "`resolutions`" in conflict.json()["message"]
+    http.post(f"{repo}/refs/exp/merge/main", json={"strategy": "source-wins"})
+    merged = http.post(f"{repo}/branches/main/revert", json={"ref": "main", "parent_number": 0})
+    assert "`parent_number`" in merged.json()["message"]
+    kept = http.delete(repo)
+    assert "`force=true`" in kept.json()["message"]
+
+
 def test_unknown_routes_and_methods(http: httpx.Client, repo: str) -> None:
     unknown = http.get("/nothing/here")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "not_offered")
