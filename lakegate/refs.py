@@ -30,7 +30,8 @@ class Resolved:
 
 
 def resolve(ctx: RepositoryContext, ref: str) -> Resolved:
-    """Resolves a ref expression. A full commit id is read from the object store and asks the database nothing.
+    """Resolves a ref expression. A full commit id is read from the object store and asks the database nothing; a branch
+    or tag comes before a commit id that begins like it, as in git.
 
     Raises InvalidInput(INVALID_REF, AMBIGUOUS_REF), NotFound(REF_NOT_FOUND, COMMIT_NOT_FOUND).
     """

@@ -139,6 +139,16 @@ class RefsContract:
         }
         assert {ref: repo.commit_of(ref).id for ref in named} == {ref: made.id for ref, made in named.items()}
 
+    def test_a_name_beats_the_first_digits_of_an_id_and_a_whole_id_beats_all(self, repo: Repository) -> None:
+        first = repo.commit_of("main")
+        made = commit(repo, "main", {"a": "1"})
+        for length, create in ((12, repo.create_branch), (13, repo.create_tag)):
+            name = made.id[:length]
+            assert repo.commit_of(name) == made
+            create(name, first.id)
+            assert repo.commit_of(name) == first
+        assert repo.commit_of(made.id) == repo.commit_of(made.id[:14]) == made
+
     def test_expressions_of_time(self, repo: Repository) -> None:
         made = commit(repo, "main", {"a": "1"})
         later = datetime.now(UTC).replace(year=datetime.now(UTC).year + 1)

@@ -163,6 +163,15 @@ def test_tags_and_repositories(lakegate: Any) -> None:
     assert lakegate("repo", "list") == ""
 
 
+def test_a_name_that_was_a_short_commit_id_is_warned_of(lakegate: Any) -> None:
+    commit = lakegate.json("show", "sales/main")["id"]
+    for noun, name in (("branch", commit[:8]), ("tag", commit[:9])):
+        lakegate(noun, "create", f"sales/{name}")
+        assert lakegate.errors.startswith(f"warning: {name} named the commit {commit[:12]}, by its first digits.")
+    lakegate("branch", "create", "sales/20260131")
+    assert lakegate.errors == ""
+
+
 def test_a_listing_goes_on_where_it_stopped(lakegate: Any) -> None:
     for name in ("b1", "b2", "b3"):
         lakegate("branch", "create", f"sales/{name}")

@@ -11,6 +11,7 @@ from lakegate.interface import Repository
 from lakegate.model import MAX_PAGE
 from lakegate_cli import complete
 from lakegate_cli.arguments import After, Amount, BranchRef, Prefix, RepositoryName
+from lakegate_cli.names import short_id_of, warn_of_short_id
 from lakegate_cli.output import many, more_of, pages, say, short, show_fields, show_json, show_table
 from lakegate_cli.session import session
 
@@ -31,11 +32,13 @@ def create(
 ) -> None:
     repository, name = session(context).ref(branch)
     start = session(context).same(source, repository) if source else repository.info.default_branch
+    hidden = short_id_of(repository, name)
     made = repository.create_branch(name, start)
     if session(context).json:
         show_json(branch_to_json(made))
     else:
         say(f"Created {made.name} at {short(made.commit)}.")
+    warn_of_short_id(made.name, hidden)
 
 
 @app.command("list", help="List the branches of a repository.")

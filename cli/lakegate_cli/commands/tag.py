@@ -10,6 +10,7 @@ from lakegate.client.wire.nouns import page_to_json, tag_to_json
 from lakegate.model import MAX_PAGE
 from lakegate_cli import complete
 from lakegate_cli.arguments import After, Amount, Prefix, RepositoryName
+from lakegate_cli.names import short_id_of, warn_of_short_id
 from lakegate_cli.output import more_of, pages, say, short, show_fields, show_json, show_table
 from lakegate_cli.session import session
 
@@ -28,6 +29,7 @@ def create(
     ] = None,
 ) -> None:
     repository, name = session(context).ref(tag)
+    hidden = short_id_of(repository, name)
     made = repository.create_tag(
         name, session(context).same(ref, repository) if ref else repository.info.default_branch
     )
@@ -35,6 +37,7 @@ def create(
         show_json(tag_to_json(made))
     else:
         say(f"Tagged {short(made.commit)} as {made.name}.")
+    warn_of_short_id(made.name, hidden)
 
 
 @app.command("list", help="List the tags of a repository.")
