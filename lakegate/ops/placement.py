@@ -58,6 +58,13 @@ def same_version(left: TableVersion | None, right: TableVersion | None) -> bool:
     return left.format is right.format and left.version == right.version and left.digest == right.digest
 
 
+def same_content(left: TableVersion | None, right: TableVersion | None) -> bool:
+    """Tells whether two states of one table hold the same, by whatever versions they came to it."""
+    if left is None or right is None:
+        return False
+    return left.format is right.format and left.digest == right.digest and left.metadata == right.metadata
+
+
 def is_delta(*versions: TableVersion | None) -> bool:
     """Tells whether some of these is a Delta table."""
     return any(v is not None and v.format is TableFormat.DELTA for v in versions)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.engine.three_way import incompatible
 from lakegate.format.kinds import OBJECTS, TABLES
+from lakegate.log_paths import commit_path
 from lakegate.model import (
     Conflict,
     Resolution,
@@ -26,7 +28,7 @@ from lakegate.ops.conflicts import (
 from lakegate.ops.dataset_merge import Dataset, DatasetMerge
 from lakegate.ops.decisions import Change, Decision, Sides, taken
 from lakegate.ops.forward import Heads, forward_table
-from lakegate.ops.placement import Placement, in_log, is_delta, rewrites, same_version
+from lakegate.ops.placement import Placement, in_log, is_delta, rewrites, same_content, same_version
 from lakegate.ops.resolutions import Resolutions
 from lakegate.ops.row_merge import RowMergeSides, TableInTree, merge_table_rows
 from lakegate.ops.table_replay import Replayed, Replaying, replay_table
@@ -120,6 +122,8 @@ class TableMerge:
         alone = same_version(base, destination)
         if alone and (source is None or destination is None or self._goes_on(source, destination)):
             return self._source(path, source, destination)
+        if same_content(source, destination):
+            return self._kept(path, destination)
         three = self._three(base, source, destination)
         if three is not None and three.is_one:
             replayed = replay_table(self._ctx, three, self._replaying, dry_run=self._dry_run)
@@ -232,20 +236,35 @@ class TableMerge:
         origin = {LAKEGATE: {**self._replaying.origin, "sourceVersion": source.version}}
         forward = forward_table(self._ctx, heads, origin, dry_run=self._dry_run)
         if forward.version is None:
-            report = TableChange(path, TableOutcome.UNCHANGED, before, before, note="the content is the same")
-            return Decision(path, forward.changes, report)
+            return replace(self._kept(path, destination), changes=forward.changes)
         note = f"the source's state (its version {source.version}) as the new version {forward.version}"
         report = TableChange(path, TableOutcome.TAKEN_SOURCE, before, forward.version, note=note)
         return Decision(path, forward.changes, with_counts(report, forward.counts))
 
+    def _kept(self, path: str, destination: TableVersion | None) -> Decision:
+        """Leaves a table as it is, for the source's has the same content, whatever led to it."""
+        version = destination.version if destination is not None else None
+        report = TableChange(path, TableOutcome.UNCHANGED, version, version, note="the content is the same")
+        return Decision(path, iter(()), report)
+
     def _goes_on(self, source: TableVersion, destination: TableVersion) -> bool:
-        """Tells whether the source's log holds the destination's versions as they are, and more."""
+        """Tells whether the source's log holds the destination's versions as they are, and more. It may have been
+        cleaned up: then the newest of them must have been in it."""
         if source.format is not destination.format:
             return True
         if (source.version or 0) <= (destination.version or 0):
             return False
         roots = self._sides.destination.objects_root, self._sides.source.objects_root
-        return not rewrites(self._ctx, roots, destination)
+        if rewrites(self._ctx, roots, destination):
+            return False
+        nodes, place = self._ctx.manifests.nodes, commit_path(destination.path, destination.version or 0)
+        newest = tree.get(nodes, OBJECTS, roots[0], place)
+        if newest is None:
+            return same_version(tree.get(nodes, TABLES, self._sides.base.tables_root, destination.path), destination)
+        earlier = (manifest.objects_root for manifest in self._replaying.pasts[0]())
+        held = (tree.get(nodes, OBJECTS, root, place) for root in chain(roots[1:], earlier))
+        found = next((entry for entry in held if entry is not None), None)
+        return found is not None and found.same_content(newest)
 
     def _folder(self, table: str) -> Iterator[Change]:
         """Makes the table's log the source's exactly; elsewhere in its folder the source's files come, those that the

@@ -237,6 +237,15 @@ def test_a_change_on_top_of_compactions_that_were_undone_in_between_is_a_conflic
     assert [transaction.version for clash in plan.clashes for transaction in clash.destination] == [1]
 
 
+def test_compactions_that_lead_to_each_other_end(case: Case) -> None:
+    base = [START, compact("a", "b", into="w")]
+    undo = (info("UNDO OPTIMIZE"), remove("w", dataChange=False), *(add(path, dataChange=False) for path in "ab"))
+    ours: list[Body] = [(info("DELETE"), remove("w")), (info("REVERT"), add("a"), add("b"))]
+    assert kinds(case.merge(base, ours, [undo, compact("a", "b", into="w")], Isolation.SNAPSHOT)) == {
+        K.CONCURRENT_DELETE_DELETE
+    }
+
+
 def test_both_compacted_and_the_source_went_on(case: Case) -> None:
     ours = [compact("a", "b", into="s"), rewrite("s", "s1")]
     plan = case.merge([START], ours, [compact("b", "a", into="d")])

@@ -99,6 +99,7 @@ class FileMerge:
         self._left_out: dict[str, Group] = {}
         self._undone: dict[str, FileEntry | None] = {}
         self._taken: set[str] = set()
+        self._gone: set[str] = set()
         self._unions: dict[str, BitMap64] = {}
         self._emptied: set[str] = set()
         self.clashes: list[Clash] = []
@@ -141,16 +142,29 @@ class FileMerge:
         adds = {action.path: action for action in ours.adds}
         before = {file.path: file for file in ours.removed}
         lost: list[FileEntry] = []
-        for path in sorted({*removes, *adds}):
-            if path in removes:
-                change = Change(removes[path], adds.get(path), before.get(path))
-                if not self._carry_change(ours, change, carried):
-                    lost.append(before.get(path) or FileEntry(path, 0, None))
-            else:
-                self._carry_add(ours, adds[path], carried)
+        for path in sorted(removes):
+            change = Change(removes[path], adds.get(path), before.get(path))
+            if not self._carry_change(ours, change, carried):
+                lost.append(before.get(path) or FileEntry(path, 0, None))
+        for path in sorted(
+            set(adds) - set(removes)
+        ):  # a file may be one that comes of undoing a compaction for a remove
+            self._carry_add(ours, adds[path], carried)
         if lost:
             self._report_lost(ours, lost)
         return carried
+
+    def skip(self, ours: Transaction) -> None:
+        """Passes over a transaction that the destination has. What it took away, both sides have taken away."""
+        self._gone.update(action.path for action in ours.removes)
+        self._gone.difference_update(action.path for action in ours.adds)
+
+    def has_undone(self, transaction: Transaction) -> bool:
+        """Tells whether what was carried over takes back some of what a transaction did, which the destination has."""
+        return any(action.path in self._taken and self.live(action.path) is None for action in transaction.adds) or any(
+            (file := self._overlay.get(action.path)) is not None and key_of(file) == (action.path, action.dv)
+            for action in transaction.removes
+        )
 
     # -- one path -----------------------------------------------------------------------------------------------------
 
@@ -194,7 +208,7 @@ class FileMerge:
 
     def _was_live(self, path: str) -> bool:
         """Tells whether the destination had a file that is not live now, and that the source did not take away."""
-        if self.live(path) is not None or path in self._taken:
+        if self.live(path) is not None or path in self._taken or path in self._gone:
             return False
         at_base = file_at(self._ctx, self._sources.base, path)
         standing = self._sources.standing
@@ -255,23 +269,26 @@ class FileMerge:
 
     # -- compactions --------------------------------------------------------------------------------------------------
 
-    def _revive(self, path: str) -> bool:
-        """Brings a file back that a compaction of the destination took away, by undoing it. False where that can't be:
-        a later change built on its outcome, or the files are nowhere any more."""
+    def _revive(self, path: str, wanted: frozenset[str] = frozenset()) -> bool:
+        """Brings a file back that a compaction of the destination took away, by undoing it; `wanted` are those that ask
+        for it. False where that can't be: a later change built on its outcome, or the files are nowhere any more."""
         if self.live(path) is not None:
             return True
         group = self._undoable.get(path)
+        if path in wanted:  # what was compacted, put back and then taken away leads to itself
+            return False
         if group is None or self._remover.get(path) is not group.transaction:
             return False
         for output in group.outputs:
             if key_of(self.live(output.path)) != key_of(output) and not (
-                self._revive(output.path) and key_of(self.live(output.path)) == key_of(output)
+                self._revive(output.path, wanted | {path}) and key_of(self.live(output.path)) == key_of(output)
             ):
                 return False
         if not all(self._is_there(file) for file in group.inputs):
             return False
         for output in group.outputs:
             self._overlay[output.path] = self._undone[output.path] = None
+            self._taken.add(output.path)
         for file in group.inputs:
             self._overlay[file.path] = self._undone[file.path] = file
         return True

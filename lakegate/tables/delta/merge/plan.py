@@ -141,10 +141,7 @@ class _Merge:
         self._files = FileMerge(ctx, sources, readers.vector, readers.holds)
 
     def plan(self, record: Record | None) -> MergePlan:
-        carried = [
-            Carried() if shared else self._files.carry(transaction)
-            for transaction, shared in zip(self._all.transactions, self._shared, strict=True)
-        ]
+        carried = self._carried()
         clashes = self._clashes() or self._gone(carried)
         if clashes:
             return MergePlan(clashes=tuple(clashes))
@@ -181,6 +178,23 @@ class _Merge:
         live = frozenset(path for path in paths if writer.live(path) is not None)
         counts = self._counts(writer, touched)
         return MergePlan(tuple(commits), self._files.vectors, tuple(versions), (), counts, live)
+
+    def _carried(self) -> list[Carried]:
+        """Carries the source's transactions over, but for those that the destination has. What the source undid of
+        them, and did again, is done again."""
+        found: list[Carried] = []
+        redefined = False
+        for number, transaction in enumerate(self._all.transactions):
+            shared, defines = self._shared[number], bool(transaction.metadata is not None or transaction.domains)
+            undone = shared and self._files.has_undone(transaction)
+            self._shared[number] = shared and not undone and not (redefined and defines)
+            if shared and not undone:
+                self._files.skip(transaction)
+                found.append(Carried())
+            else:
+                found.append(self._files.carry(transaction))
+            redefined = redefined or (defines and not shared)
+        return found
 
     # -- what stands against it ---------------------------------------------------------------------------------------
 

@@ -91,6 +91,8 @@ class Standing:
         number = self._named.get(path)
         if number is None or file_at(self._ctx, self._base.version, path) is not None:
             return False
+        if any(self._moves(transaction, path) for transaction in self._transactions[:number]):
+            return False  # its rows may be the base's
         last = self._transactions[number]
         if last.version is None or last.operation not in UNDOING or path in {action.path for action in last.adds}:
             return False
@@ -98,6 +100,11 @@ class Standing:
             key_of(file_at(self._ctx, self._base.version, action.path)) == (action.path, action.dv)
             for action in last.adds
         )
+
+    def _moves(self, transaction: Transaction, path: str) -> bool:
+        """Tells whether a transaction may have moved rows of other files into this one."""
+        unsure = transaction.version is None or transaction.is_rearrangement
+        return unsure and path in {action.path for action in transaction.adds}
 
     def _stands(self, number: int) -> bool:
         transaction = self._transactions[number]

@@ -213,6 +213,7 @@ class _Live:
             action.path
             for action in actions.files
             if action.entry is not None
+            and not action.data_change  # else it is news, of a log that parted from the base's before the base
             and action.path not in passed_over
             and key_of(self._last(action.path)) == (action.path, action.dv)
         )

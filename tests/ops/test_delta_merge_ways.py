@@ -1,0 +1,210 @@
+"""Merges, reverts and cherry-picks of Delta tables whose branches came to their states in roundabout ways: reverts of
+reverts, squash merges, undone compactions, logs that were cleaned up. From logs written by hand; a file is a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lakegate.errors import MergeConflict
+from lakegate.lake import EmbeddedLake
+from lakegate.log_paths import commit_path, log_commit_of
+from lakegate.model import ApplyRequest, CommitRequest, Entry, Isolation, ListRequest, MergeRequest, Resolution, Take
+from lakegate.repository import EmbeddedRepository
+from lakegate.testing.delta import Line, add, log_body, metadata, protocol, remove
+from lakegate.testing.delta_check import check_log
+from lakegate.testing.mirror import Mirror
+
+SQUASH = MergeRequest(squash=True, isolation=Isolation.SNAPSHOT)
+
+
+class Lake:
+    """A repository with one table, `t`, that starts on `main` with the file `a`; `exp` starts there."""
+
+    def __init__(self, repo: EmbeddedRepository, folder: Path) -> None:
+        self.repo = repo
+        self._folder = folder
+        self.write("main", "CREATE TABLE", protocol(), metadata(), add("a"))
+        repo.create_branch("exp", "main")
+
+    def stage(self, branch: str, operation: str, *lines: Line) -> int:
+        """Writes the next version."""
+        held = [found[1] for entry in self._log(branch) if (found := log_commit_of(entry.path)) is not None]
+        held += [table.version or 0 for table in self.repo.tables(branch).items]
+        version = max(held, default=-1) + 1
+        for line in lines:
+            if "add" in line:
+                self.repo.put(branch, f"t/{line['add']['path']}", b"0123456789")
+        parameters = {"mode": "Append"} if operation == "WRITE" else {}
+        info: Line = {"commitInfo": {"operation": operation, "operationParameters": parameters}}
+        self.repo.put(branch, commit_path("t", version), log_body(info, *lines))
+        return version
+
+    def write(self, branch: str, operation: str, *lines: Line) -> str:
+        """Writes the next version and commits it."""
+        version = self.stage(branch, operation, *lines)
+        return self.commit(branch, f"{operation} {version}")
+
+    def commit(self, branch: str, message: str) -> str:
+        return self.repo.commit(branch, CommitRequest(message)).id
+
+    def update(self, branch: str, old: str, *new: str) -> str:
+        return self.write(branch, "UPDATE", remove(old), *map(add, new))
+
+    def compact(self, branch: str, files: str, into: str) -> str:
+        return self.write(branch, "OPTIMIZE", *_moved(files, into))
+
+    def clean(self, branch: str, version: int, files: str) -> None:
+        """Leaves a checkpoint of a version, with these live files, for all log commits up to it; commits nothing."""
+        lines = protocol(), metadata(), *(add(path, dataChange=False) for path in files)
+        self.repo.put(branch, f"t/_delta_log/{version:020d}.checkpoint.x.json", log_body(*lines))
+        self.repo.delete_many(branch, [commit_path("t", number) for number in range(version + 1)])
+
+    def merge(self, source: str, destination: str, request: MergeRequest = SQUASH) -> str:
+        """Merges, and returns what became of the table."""
+        (report,) = self.repo.merge(source, destination, request).tables
+        return str(report.outcome)
+
+    def live(self, ref: str) -> str:
+        return "".join(sorted(file.path for file in self.repo.table_files(ref, "t").items))
+
+    def check(self, branch: str) -> None:
+        """Checks the log as every client must find it."""
+        folder = self._folder / branch
+        folder.mkdir(exist_ok=True)
+        check_log(Mirror(self.repo, branch, "t", folder).pull().folder)
+
+    def published(self, branch: str) -> set[tuple[str, str]]:
+        """The log commits of a branch, with their bytes' ETags."""
+        return {(entry.path, entry.etag) for entry in self._log(branch) if log_commit_of(entry.path)}
+
+    def _log(self, branch: str) -> list[Entry]:
+        items = self.repo.list(branch, ListRequest("t/_delta_log/", "", 1000)).items
+        return [entry for entry in items if isinstance(entry, Entry)]
+
+
+def _moved(files: str, into: str) -> list[Line]:
+    removes = [remove(path, dataChange=False) for path in files]
+    return [*removes, add(into, rows=len(files), dataChange=False)]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    with EmbeddedLake.create(tmp_path / "lake", environment={"LAKEGATE_STORAGE_FSYNC": "false"}) as opened:
+        opened.create_repository("ways")
+        yield Lake(opened.repository("ways"), tmp_path)
+
+
+# -- the same content, reached by other ways --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("squash", [True, False])
+def test_branches_that_hold_the_same_are_no_conflict(lake: Lake, squash: bool) -> None:
+    changed = lake.update("exp", "a", "b")
+    lake.repo.merge("exp", "main", SQUASH)
+    for branch in ("main", "exp"):
+        lake.repo.revert(branch, ApplyRequest(changed if branch == "exp" else "main"))
+    lake.update("exp", "a", "c")
+    lake.repo.cherry_pick("main", ApplyRequest("exp"))
+    lake.write("main", "VACUUM END")
+    published = lake.published("main")
+    assert lake.merge("exp", "main", MergeRequest(squash=squash)) == "unchanged"
+    assert (lake.live("main"), lake.published("main")) == ("c", published)
+    if not squash:
+        lake.write("exp", "WRITE", add("d"))
+        lake.merge("exp", "main")
+        assert lake.live("main") == "cd"
+    lake.check("main")
+
+
+def test_a_file_that_both_sides_put_back_is_added_once(lake: Lake) -> None:
+    lake.write("main", "WRITE", add("b"))
+    lake.repo.merge("main", "exp")
+    for branch in ("main", "exp"):
+        lake.write(branch, "DELETE", remove("b"))
+        lake.repo.revert(branch, ApplyRequest(branch))
+    lake.compact("main", "ab", "w")
+    lake.repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.DESTINATION),)))
+    lake.merge("main", "exp")
+    assert lake.live("exp") == "w"
+    lake.check("exp")
+
+
+# -- done, undone and done again --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("deletes", [False, True])
+def test_what_the_source_undid_and_did_again_stands_at_the_end(lake: Lake, deletes: bool) -> None:
+    lake.write("exp", "WRITE", add("x"))
+    lake.repo.merge("exp", "main", MergeRequest())
+    if deletes:
+        lake.write("exp", "DELETE", remove("x"))
+    else:
+        lake.write("exp", "WRITE", add("y"))
+    lake.repo.create_branch("dev", "main")
+    lake.merge("exp", "dev")
+    lake.repo.revert("dev", ApplyRequest("dev"))
+    lake.merge("exp", "dev")
+    assert lake.live("dev") == lake.live("exp")
+    lake.write("dev", "WRITE", add("z"))
+    lake.merge("dev", "exp")
+    assert lake.live("exp") == ("az" if deletes else "axyz")
+    lake.check("exp")
+
+
+def test_a_property_that_the_source_undid_and_set_again_is_set(lake: Lake) -> None:
+    lake.write("main", "SET TBLPROPERTIES", metadata({"k": "1"}))
+    for _ in range(2):
+        lake.repo.revert("main", ApplyRequest("main"))
+    lake.repo.cherry_pick("exp", ApplyRequest("main"))
+    lake.write("main", "WRITE", add("z"))
+    lake.merge("main", "exp")
+    assert dict(lake.repo.table("exp", "t").properties) == {"k": "1"}
+    assert lake.live("exp") == "az"
+
+
+# -- compactions that were undone -------------------------------------------------------------------------------------
+
+
+def test_a_revert_loses_no_row_of_a_compaction_that_was_undone(lake: Lake) -> None:
+    appended = lake.write("main", "WRITE", add("b"))
+    lake.repo.put("main", "beside", b"1")
+    lake.stage("main", "OPTIMIZE", *_moved("ab", "w"))
+    compacted = lake.commit("main", "compacted, and another file")
+    lake.repo.revert("main", ApplyRequest(appended))
+    assert lake.live("main") == "a"
+    lake.write("main", "WRITE", add("c"))
+    with pytest.raises(MergeConflict) as raised:
+        lake.repo.revert("main", ApplyRequest(compacted))
+    assert {conflict.table for conflict in raised.value.conflicts} == {"t"}
+    assert lake.live("main") == "ac"
+
+
+# -- logs that were cleaned up ----------------------------------------------------------------------------------------
+
+
+def test_a_cleaned_log_of_another_history_never_takes_the_place_of_one(lake: Lake) -> None:
+    lake.update("main", "a", "d")
+    lake.write("main", "WRITE", add("e"))
+    published = lake.published("main")
+    lake.update("exp", "a", "s")
+    lake.write("exp", "WRITE", add("u"))
+    lake.clean("exp", 2, "su")
+    lake.write("exp", "WRITE", add("v"))
+    lake.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.SOURCE),)))
+    assert lake.live("main") == "suv"
+    assert published <= lake.published("main")
+    assert lake.repo.table("main", "t").version == 3
+    lake.check("main")
+
+
+def test_a_cleaned_log_that_goes_on_is_taken_whole(lake: Lake) -> None:
+    lake.write("exp", "WRITE", add("u"))
+    lake.clean("exp", 1, "au")
+    lake.write("exp", "WRITE", add("v"))
+    lake.write("exp", "WRITE", add("w"))
+    assert lake.merge("exp", "main", MergeRequest(isolation=Isolation.SNAPSHOT)) == "taken_source"
+    assert (lake.live("main"), lake.repo.table("main", "t").version) == ("auvw", 3)
+    assert lake.published("main") == lake.published("exp")
