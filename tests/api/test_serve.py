@@ -142,6 +142,64 @@ def test_a_request_in_flight_ends_before_the_server_does(tmp_path: Path) -> None
         assert read.content == b"first second"
 
 
+def test_two_servers_serve_one_lake(tmp_path: Path) -> None:
+    """What is begun at one goes on at the other: uploads, commits, jobs, log-ins."""
+    boto3 = pytest.importorskip("boto3")
+    (tmp_path / "b.txt").touch()
+    home = tmp_path / "lake"
+    with served(home) as one, served(home) as other:
+        here, there = (
+            boto3.client(
+                "s3",
+                endpoint_url=server.started["url"],
+                aws_access_key_id=AUTH[0],
+                aws_secret_access_key=AUTH[1],
+                region_name="us-east-1",
+            )
+            for server in (one, other)
+        )
+        assert httpx.post(f"{one.api}/repositories", auth=AUTH, json={"name": "sales"}).status_code == 201
+        branch = "repositories/sales/branches/main"
+
+        place = {"Bucket": "sales", "Key": "main/large"}
+        upload = place | {"UploadId": here.create_multipart_upload(**place)["UploadId"]}
+        parts = [
+            {"PartNumber": number, "ETag": client.upload_part(**upload, PartNumber=number, Body=body)["ETag"]}
+            for number, client, body in ((1, there, bytes(5 << 20)), (2, here, b"end"))
+        ]
+        done = [
+            client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}) for client in (there, here)
+        ]
+        assert done[0]["ETag"] == done[1]["ETag"]  # the second is a retry whose first answer was lost
+        assert here.get_object(**place)["Body"].read() == bytes(5 << 20) + b"end"
+
+        for number in range(20):
+            body = str(number).encode()
+            here.put_object(Bucket="sales", Key="main/a", Body=body)
+            assert there.get_object(Bucket="sales", Key="main/a")["Body"].read() == body
+            made = httpx.post(f"{other.api}/{branch}/commits", auth=AUTH, json={"message": "change"}).json()["id"]
+            assert httpx.get(f"{one.api}/{branch}", auth=AUTH).json()["commit_id"] == made
+
+        source = {"type": "object", "path": str(tmp_path / "b.txt"), "destination": "b.txt"}
+        asked = {"paths": [source], "commit": {"message": "an import"}}
+        job = httpx.post(f"{one.api}/{branch}/import", auth=AUTH, json=asked).json()["id"]
+        route = f"{other.api}/repositories/sales/jobs/{job}"
+        deadline = time.monotonic() + 60
+        while (found := httpx.get(route, auth=AUTH).json())["state"] == "running" and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert httpx.get(f"{other.api}/{branch}", auth=AUTH).json()["commit_id"] == found["result"]["commit"]
+
+        login = {"access_key_id": AUTH[0], "secret_access_key": AUTH[1]}
+        token = httpx.post(f"{one.api}/auth/login", json=login).json()["token"]
+        bearer = {"authorization": f"Bearer {token}"}
+        assert httpx.get(f"{other.api}/user", headers=bearer).status_code == 200
+
+        one.process.kill()
+        one.process.wait(60)
+        there.put_object(Bucket="sales", Key="main/a", Body=b"the other goes on")
+        assert other.stop() == 0
+
+
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
