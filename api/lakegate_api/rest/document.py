@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pydantic.json_schema import models_json_schema
+
 from lakegate_api.auth import SESSION_COOKIE
+from lakegate_api.rest.models.base import Error
+from lakegate_api.rest.models.changes import ConflictError
 
 Document = dict[str, Any]
+
+SCHEMAS = "#/components/schemas/"
 
 # For the routes that need no credentials: the document asks for them everywhere else.
 OPEN: Document = {"security": []}
@@ -37,12 +43,22 @@ def finish(document: Document) -> Document:
                 if schema.endswith("Error"):
                     shared[f"Error{status}"] = answer
                     responses[status] = {"$ref": f"#/components/responses/Error{status}"}
-    for name in ("HTTPValidationError", "ValidationError"):
-        document["components"]["schemas"].pop(name, None)
+    schemas = document["components"]["schemas"] | _error_schemas()
+    document["components"]["schemas"] = {
+        name: schemas[name] for name in sorted(schemas) if name not in ("HTTPValidationError", "ValidationError")
+    }
     document["components"]["securitySchemes"] = _SECURITY
     document["security"] = [{name: []} for name in _SECURITY]
     document["servers"] = [{"url": "/"}]
     return document
+
+
+def _error_schemas() -> Document:
+    _, document = models_json_schema(
+        [(Error, "serialization"), (ConflictError, "serialization")], ref_template=SCHEMAS + "{model}"
+    )
+    found: Document = document["$defs"]
+    return found
 
 
 def methods_of(document: Document, path: str) -> list[str]:
