@@ -96,11 +96,11 @@ def serialised(column: Column, array: pa.Array) -> Iterator[memoryview]:
         yield (values if sys.byteorder == "little" else values.astype("<i8")).data
         return
     offsets, data = strings(array)
-    lengths = np.diff(offsets).astype("<u4")
+    lengths = (offsets[1:] - offsets[:-1]).astype("<u4")
     if valid is not None:
         if lengths[~valid].any():  # Arrow lets the slot of a null cover bytes
             offsets, data = strings(array.fill_null(""))
-            lengths = np.diff(offsets).astype("<u4")
+            lengths = (offsets[1:] - offsets[:-1]).astype("<u4")
         lengths[~valid] = _NULL_LENGTH
     yield lengths.data
     yield data[int(offsets[0]) : int(offsets[-1])]
