@@ -17,6 +17,7 @@ from hypothesis import settings as hypothesis_settings
 
 from lakegate.testing.postgres_server import PostgresServer, postgres_server
 from lakegate.testing.s3 import S3Lake
+from lakegate.testing.s3_server import s3_server
 
 # No test is timed: how long an example takes is a matter of what else the machine does.
 # LAKEGATE_TESTS=thorough looks at more examples than a run of all tests has the time for.
@@ -75,6 +76,14 @@ def postgres() -> Iterator[PostgresServer]:
         pytest.skip(f"{error}; `apt-get install postgresql` brings it")
 
 
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The address of an S3 server that lakegate stores to or reads from, started once for all tests of a process: each
+    makes buckets of its own."""
+    with s3_server() as endpoint:
+        yield endpoint
+
+
 _SERVE = """
 import sys
 from pathlib import Path
@@ -111,7 +120,7 @@ def server_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerP
             yield ServerProcess(url, process.pid)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 _numbers = itertools.count(1)

@@ -51,7 +51,7 @@ def s3_server() -> Generator[str, None, None]:
     finally:
         process.stdin.close()
         process.stdout.close()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def storage_settings(endpoint: str, *, max_retries: int = 1) -> StorageSettings:

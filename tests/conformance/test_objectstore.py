@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,7 @@ from lakegate.objectstore.opener import StoreOpener
 from lakegate.objectstore.protocol import ObjectStore
 from lakegate.testing.faulty_store import FaultyStore
 from lakegate.testing.objectstore_suite import ObjectStoreSuite
-from lakegate.testing.s3_server import s3_client, s3_server, storage_settings
-
-
-@pytest.fixture(scope="module")
-def s3_endpoint() -> Iterator[str]:
-    with s3_server() as endpoint:
-        yield endpoint
+from lakegate.testing.s3_server import s3_client, storage_settings
 
 
 @pytest.fixture(scope="module")

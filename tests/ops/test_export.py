@@ -34,7 +34,7 @@ from lakegate.objectstore.protocol import ObjectStore, ObjectWriter, ReplacingSt
 from lakegate.ops.export import ExportOutcome, export
 from lakegate.ops.import_ import import_
 from lakegate.repository import EmbeddedRepository
-from lakegate.testing.s3_server import s3_client, s3_server, storage_settings
+from lakegate.testing.s3_server import s3_client, storage_settings
 
 OBJECTS = {"a.txt": b"1", "a/b": b"22", "a-b": b"", "deep/er/x y ü%20": b"333", "z": b"4" * 100_000}
 
@@ -379,27 +379,26 @@ def test_leftover_files_of_a_table_are_refused_even_with_overwrite(
 # -- S3 ---------------------------------------------------------------------------------------------------------------
 
 
-def test_to_a_bucket(repo: EmbeddedRepository) -> None:
+def test_to_a_bucket(repo: EmbeddedRepository, s3_endpoint: str) -> None:
     repo.put("main", "big", b"x" * 20_000_000)
     repo.commit("main", CommitRequest("second"))
-    with s3_server() as endpoint:
-        client = s3_client(endpoint)
-        client.create_bucket(Bucket="out")
-        opener = StoreOpener(storage_settings(endpoint))
-        ctx = replace(repo.ctx, addresses=AddressSpace(repo.ctx.store, opener))
-        wanted = ExportRequest("main", "s3://out/some/where")
-        assert export(ctx, wanted).objects == 6
-        listed = client.list_objects_v2(Bucket="out")["Contents"]
-        assert {item["Key"] for item in listed} == {f"some/where/{path}" for path in (*OBJECTS, "big")}
-        assert client.get_object(Bucket="out", Key="some/where/z")["Body"].read() == OBJECTS["z"]
-        assert client.get_object(Bucket="out", Key="some/where/big")["ContentLength"] == 20_000_000
-        unchanged = export(ctx, wanted)
-        assert (unchanged.objects, unchanged.skipped) == (0, 6)
-        # Only the upload in parts has no MD5 to compare, and is written again, unread, where that is allowed.
-        again = export(ctx, replace(wanted, overwrite=True))
-        assert (again.objects, again.skipped) == (1, 5)
-        client.put_object(Bucket="out", Key="some/where/z", Body=b"other")
-        with pytest.raises(Refused):
-            export(ctx, wanted)
-        with pytest.raises(Unavailable, match="bucket"):
-            export(ctx, ExportRequest("main", "s3://none/x"))
+    client = s3_client(s3_endpoint)
+    client.create_bucket(Bucket="out")
+    opener = StoreOpener(storage_settings(s3_endpoint))
+    ctx = replace(repo.ctx, addresses=AddressSpace(repo.ctx.store, opener))
+    wanted = ExportRequest("main", "s3://out/some/where")
+    assert export(ctx, wanted).objects == 6
+    listed = client.list_objects_v2(Bucket="out")["Contents"]
+    assert {item["Key"] for item in listed} == {f"some/where/{path}" for path in (*OBJECTS, "big")}
+    assert client.get_object(Bucket="out", Key="some/where/z")["Body"].read() == OBJECTS["z"]
+    assert client.get_object(Bucket="out", Key="some/where/big")["ContentLength"] == 20_000_000
+    unchanged = export(ctx, wanted)
+    assert (unchanged.objects, unchanged.skipped) == (0, 6)
+    # Only the upload in parts has no MD5 to compare, and is written again, unread, where that is allowed.
+    again = export(ctx, replace(wanted, overwrite=True))
+    assert (again.objects, again.skipped) == (1, 5)
+    client.put_object(Bucket="out", Key="some/where/z", Body=b"other")
+    with pytest.raises(Refused):
+        export(ctx, wanted)
+    with pytest.raises(Unavailable, match="bucket"):
+        export(ctx, ExportRequest("main", "s3://none/x"))

@@ -34,7 +34,7 @@ from lakegate.ops import import_ as import_module
 from lakegate.ops.content_types import content_type_of
 from lakegate.ops.import_ import import_
 from lakegate.repository import EmbeddedRepository
-from lakegate.testing.s3_server import environment, s3_client, s3_server
+from lakegate.testing.s3_server import environment, s3_client
 from lakegate.testing.table_files import parquet_bytes, put_folder
 
 
@@ -234,7 +234,7 @@ def test_as_a_job(repo: EmbeddedRepository, data: Path) -> None:
     assert job.result["objects"] == 5
     assert job.result["commit"] == repo.branch("main").commit
     started = repo.start_import("main", request(prefix(data, "again")))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while repo.job(started.id).state is JobState.RUNNING and time.monotonic() < deadline:
         time.sleep(0.02)
     assert repo.job(started.id).state is JobState.DONE
@@ -432,41 +432,39 @@ def test_any_folder(repo: EmbeddedRepository, tmp_path: Path, names: set[str], d
 # -- S3 ---------------------------------------------------------------------------------------------------------------
 
 
-def test_from_s3(tmp_path: Path) -> None:
-    with s3_server() as endpoint:
-        client = s3_client(endpoint)
-        client.create_bucket(Bucket="source")
-        bodies = {"p/a/b.parquet": b"1", "p/a-b": b"22", "p/": b"", "p/a/": b"", "px": b"no", "q/ü %20": b"333"}
-        for key, body in bodies.items():
-            client.put_object(Bucket="source", Key=key, Body=body)
-        with EmbeddedLake.create(tmp_path / "lake", environment=environment(endpoint)) as lake:
-            lake.create_repository("repo")
-            repo = lake.repository("repo")
-            sources = (prefix("s3://source/p"), prefix("s3://source/q/", "q"), single("s3://source/px", "one"))
-            assert import_(repo.ctx, "main", request(*sources)).objects == 4
-            assert paths(repo) == ["a-b", "a/b.parquet", "one", "q/ü %20"]
-            entry = repo.stat("main", "q/ü %20")
-            assert isinstance(entry, Entry)
-            assert (entry.address, entry.etag) == ("s3://source/q/ü %20", hashlib.md5(b"333").hexdigest())
-            assert read(repo, "q/ü %20") == b"333"
-            for url in ("s3://source/none", "s3://no-such-bucket/x"):
-                refused(ErrorKind.OBJECT_NOT_FOUND, repo, request(prefix(url)))
+def test_from_s3(tmp_path: Path, s3_endpoint: str) -> None:
+    client = s3_client(s3_endpoint)
+    client.create_bucket(Bucket="source")
+    bodies = {"p/a/b.parquet": b"1", "p/a-b": b"22", "p/": b"", "p/a/": b"", "px": b"no", "q/ü %20": b"333"}
+    for key, body in bodies.items():
+        client.put_object(Bucket="source", Key=key, Body=body)
+    with EmbeddedLake.create(tmp_path / "lake", environment=environment(s3_endpoint)) as lake:
+        lake.create_repository("repo")
+        repo = lake.repository("repo")
+        sources = (prefix("s3://source/p"), prefix("s3://source/q/", "q"), single("s3://source/px", "one"))
+        assert import_(repo.ctx, "main", request(*sources)).objects == 4
+        assert paths(repo) == ["a-b", "a/b.parquet", "one", "q/ü %20"]
+        entry = repo.stat("main", "q/ü %20")
+        assert isinstance(entry, Entry)
+        assert (entry.address, entry.etag) == ("s3://source/q/ü %20", hashlib.md5(b"333").hexdigest())
+        assert read(repo, "q/ü %20") == b"333"
+        for url in ("s3://source/none", "s3://no-such-bucket/x"):
+            refused(ErrorKind.OBJECT_NOT_FOUND, repo, request(prefix(url)))
 
 
-def test_nodes_of_a_remote_repository_are_kept_on_disk(tmp_path: Path) -> None:
-    with s3_server() as endpoint:
-        client = s3_client(endpoint)
-        client.create_bucket(Bucket="far")
-        with EmbeddedLake.create(tmp_path / "lake", environment=environment(endpoint)) as lake:
-            lake.create_repository("repo", "s3://far/repo")
-            lake.repository("repo").put("main", "a", b"1")
-            root = lake.repository("repo").commit("main", CommitRequest("first"))
-        with EmbeddedLake.open(tmp_path / "lake", environment=environment(endpoint)) as lake:
-            assert paths(lake.repository("repo"), root.id) == ["a"]
-        assert any((tmp_path / "lake/cache").rglob("*"))
-        client.delete_object(Bucket="far", Key="repo/" + node_key(_objects_root(tmp_path / "lake", endpoint)))
-        with EmbeddedLake.open(tmp_path / "lake", environment=environment(endpoint)) as lake:
-            assert paths(lake.repository("repo"), root.id) == ["a"]
+def test_nodes_of_a_remote_repository_are_kept_on_disk(tmp_path: Path, s3_endpoint: str) -> None:
+    client = s3_client(s3_endpoint)
+    client.create_bucket(Bucket="far")
+    with EmbeddedLake.create(tmp_path / "lake", environment=environment(s3_endpoint)) as lake:
+        lake.create_repository("repo", "s3://far/repo")
+        lake.repository("repo").put("main", "a", b"1")
+        root = lake.repository("repo").commit("main", CommitRequest("first"))
+    with EmbeddedLake.open(tmp_path / "lake", environment=environment(s3_endpoint)) as lake:
+        assert paths(lake.repository("repo"), root.id) == ["a"]
+    assert any((tmp_path / "lake/cache").rglob("*"))
+    client.delete_object(Bucket="far", Key="repo/" + node_key(_objects_root(tmp_path / "lake", s3_endpoint)))
+    with EmbeddedLake.open(tmp_path / "lake", environment=environment(s3_endpoint)) as lake:
+        assert paths(lake.repository("repo"), root.id) == ["a"]
 
 
 def _objects_root(home: Path, endpoint: str) -> NodeId:

@@ -16,7 +16,7 @@ from lakegate.model import CommitRequest, ExportRequest, ImportKind, ImportReque
 from lakegate.ops.export import export
 from lakegate.ops.import_ import import_
 from lakegate.repository import EmbeddedRepository
-from lakegate.testing.s3_server import environment, s3_client, s3_server
+from lakegate.testing.s3_server import environment, s3_client
 
 LATER = 1_700_000_000_000_000_000
 
@@ -103,20 +103,19 @@ def test_tables_of_changed_files_are_not_read(repo: EmbeddedRepository, tmp_path
     changed(lambda: repo.table_preview("main", "in"))
 
 
-def test_a_changed_object_of_a_bucket(tmp_path: Path) -> None:
-    with s3_server() as endpoint:
-        client = s3_client(endpoint)
-        client.create_bucket(Bucket="far")
-        client.put_object(Bucket="far", Key="p/x", Body=b"0123456789")
-        with EmbeddedLake.create(tmp_path / "lake", environment=environment(endpoint)) as lake:
-            lake.create_repository("repo")
-            repo = lake.repository("repo")
-            imported(repo, "s3://far/p")
-            opened = repo.open("main", "in/x")
-            assert (opened.read(), opened.read(8, 2)) == (b"0123456789", b"89")
-            for body in (b"9876543210", b"01", b"0123456789ABC"):
-                client.put_object(Bucket="far", Key="p/x", Body=body)
-                for read in (opened.read, lambda: opened.read(8, 2), lambda: opened.read(0, 1)):
-                    assert changed(read).details["found"]["size"] == len(body)
-            client.put_object(Bucket="far", Key="p/x", Body=b"0123456789")
-            assert opened.read() == b"0123456789"
+def test_a_changed_object_of_a_bucket(tmp_path: Path, s3_endpoint: str) -> None:
+    client = s3_client(s3_endpoint)
+    client.create_bucket(Bucket="changing")
+    client.put_object(Bucket="changing", Key="p/x", Body=b"0123456789")
+    with EmbeddedLake.create(tmp_path / "lake", environment=environment(s3_endpoint)) as lake:
+        lake.create_repository("repo")
+        repo = lake.repository("repo")
+        imported(repo, "s3://changing/p")
+        opened = repo.open("main", "in/x")
+        assert (opened.read(), opened.read(8, 2)) == (b"0123456789", b"89")
+        for body in (b"9876543210", b"01", b"0123456789ABC"):
+            client.put_object(Bucket="changing", Key="p/x", Body=body)
+            for read in (opened.read, lambda: opened.read(8, 2), lambda: opened.read(0, 1)):
+                assert changed(read).details["found"]["size"] == len(body)
+        client.put_object(Bucket="changing", Key="p/x", Body=b"0123456789")
+        assert opened.read() == b"0123456789"
