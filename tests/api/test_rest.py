@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from lakegate.testing.web import web
+
 _names = count(1)
 
 
@@ -310,7 +312,7 @@ def test_every_operation_but_four_asks_for_credentials(server: Any) -> None:
 
 @pytest.mark.parametrize("value", ["Basic !!!", "Basic bm9jb2xvbg==", "Bearer x", "Bearer lg1..", "Digest x", ""])
 def test_credentials_that_are_none(server: Any, value: str) -> None:
-    answer = httpx.get(f"{server.url}/api/v1/user", headers={"authorization": value})
+    answer = web.get(f"{server.url}/api/v1/user", headers={"authorization": value})
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
 
 
@@ -329,7 +331,7 @@ def test_the_session_cookie_of_a_browser(server: Any) -> None:
             assert (refused.status_code, refused.json()["code"]) == (403, "access_denied")
         assert browser.post("/auth/logout").status_code == 204
         assert browser.get("/user").status_code == 401
-    wrong = httpx.post(f"{server.url}/api/v1/auth/login", json={**key, "secret_access_key": "wrong-wrong"})
+    wrong = web.post(f"{server.url}/api/v1/auth/login", json={**key, "secret_access_key": "wrong-wrong"})
     assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_access_key")
 
 
@@ -372,8 +374,13 @@ def test_unknown_routes_and_methods(http: httpx.Client, repo: str) -> None:
     assert method.headers["allow"] == "DELETE, GET"
 
 
+def test_the_document_is_the_committed_one(server: Any) -> None:
+    committed = Path(__file__).parents[2] / "docs/openapi.json"
+    assert web.get(f"{server.url}/openapi.json").json() == json.loads(committed.read_bytes())
+
+
 def test_what_is_not_offered_answers_501_by_name(http: httpx.Client, server: Any, repo: str) -> None:
-    document = httpx.get(f"{server.url}/openapi.json").json()
+    document = web.get(f"{server.url}/openapi.json").json()
     refused = 0
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -386,7 +393,7 @@ def test_what_is_not_offered_answers_501_by_name(http: httpx.Client, server: Any
 
 
 def test_pages_need_no_script(server: Any) -> None:
-    front, docs = httpx.get(server.url), httpx.get(f"{server.url}/docs")
+    front, docs = web.get(server.url), web.get(f"{server.url}/docs")
     for page in (front, docs):
         assert page.status_code == 200
         assert "<script" not in page.text

@@ -27,7 +27,7 @@ from lakegate.tables.preview import json_values
 from lakegate.tables.reader import batches
 from lakegate.testing.table_files import parquet_bytes
 
-QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 ID = Resolution("t", Take.ROWS, ("id",))
 
 
