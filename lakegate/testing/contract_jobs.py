@@ -16,7 +16,7 @@ from lakegate.objectstore.unfinished import hold
 from lakegate.testing.contract_work import commit, content, refused
 from lakegate.testing.delta import add, log_body, metadata, protocol
 
-_WAIT_SECONDS = 30.0
+_WAIT_SECONDS = 60.0
 _MANY = 8000
 
 

@@ -23,7 +23,8 @@ _KINDS = (Kind.READ, Kind.READ, Kind.PUT, Kind.PUT_IF_ABSENT, Kind.PUT_IF_ABSENT
 
 @dataclass(frozen=True, slots=True)
 class Rivalry:
-    """What to do: `threads` of `steps` operations each on `paths` of `branch`; every few steps a commit."""
+    """What to do: `threads` of `steps` operations each on `paths` of `branch`; every few steps a commit. Where it is
+    one of several `processes` in one `home`, each with a `seed` of its own, it begins when all have come."""
 
     home: Path
     database_url: str
@@ -33,6 +34,7 @@ class Rivalry:
     threads: int = 2
     steps: int = 25
     seed: int = 0
+    processes: int = 1
 
 
 def open_lake(home: Path, database_url: str, *, create: bool = False) -> EmbeddedLake:
@@ -59,10 +61,21 @@ def rivals(what: Rivalry) -> list[Operation]:
 
     with open_lake(what.home, what.database_url) as lake:
         repo = lake.repository(what.repository)
+        _meet(what)
         in_threads([threading.Thread(target=run, args=(number,)) for number in range(what.threads)])
     if failures:
         raise failures[0]
     return history
+
+
+def _meet(what: Rivalry) -> None:
+    """Waits until all processes have come here."""
+    (what.home / f"rival-{what.seed}").touch()
+    deadline = time.monotonic() + 60
+    while len(list(what.home.glob("rival-*"))) < what.processes:
+        if time.monotonic() > deadline:
+            raise TimeoutError("not all processes came")
+        time.sleep(0.002)
 
 
 def in_threads(threads: Sequence[threading.Thread]) -> None:

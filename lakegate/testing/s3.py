@@ -123,7 +123,7 @@ class S3Lake:
 
     def send(self, request: Request, headers: Mapping[str, str]) -> Reply:
         """Sends a request with these headers, signed or not."""
-        connection = http.client.HTTPConnection(self.host, timeout=30)
+        connection = http.client.HTTPConnection(self.host, timeout=60)
         try:
             target = request.path + (f"?{request.query}" if request.query else "")
             connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)

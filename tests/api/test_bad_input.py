@@ -21,6 +21,7 @@ import pytest
 from lakegate.objectstore.keys import TEMPORARY_PREFIX
 from lakegate.testing.lake_state import LakeState, changes, lake_state
 from lakegate.testing.s3 import Request, S3Lake, signed_headers
+from lakegate.testing.web import web
 
 ID = "0" * 64
 BAD_BRANCHES = ["a/b", "-a", ".a", "a b", "a~1", "a^1", "a@{1}", "a\0", "", ID, "a" * 256, "é/ü"]
@@ -300,7 +301,7 @@ def test_wrong_signatures_and_clocks(doors: Doors) -> None:
             assert (reply.status, reply.code) == (403, "RequestTimeTooSkewed")
             assert "clock" in reply.text("Message")
     for key in (("LGTESTKEY", "another-secret"), ("LGUNKNOWN", "a-secret-for-tests-only")):
-        answer = httpx.post(
+        answer = web.post(
             f"{doors.http.base_url}{doors.repository[1:]}/branches/exp/objects?path=a", auth=key, content=b"changed"
         )
         assert (answer.status_code, answer.json()["code"]) == (401, "invalid_access_key")

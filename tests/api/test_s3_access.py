@@ -6,10 +6,10 @@ import re
 import time
 from dataclasses import replace
 
-import httpx
 import pytest
 
 from lakegate.testing.s3 import Request, S3Lake, signed_headers
+from lakegate.testing.web import web
 from lakegate_api.rest.application import PAGES
 
 
@@ -60,7 +60,7 @@ def test_unsigned_requests_are_refused(s3: S3Lake) -> None:
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD"])
 def test_an_anonymous_request_is_refused_in_the_form_of_s3(s3: S3Lake, method: str) -> None:
     for path in ("main/x", "main/_delta_log/00000000000000000000.json", "?list-type=2"):
-        answer = httpx.request(method, f"{s3.url}/{s3.repository}/{path}", content=b"x" if method == "PUT" else None)
+        answer = web.request(method, f"{s3.url}/{s3.repository}/{path}", content=b"x" if method == "PUT" else None)
         assert answer.status_code == 403
         if method != "HEAD":
             assert answer.headers["content-type"] == "application/xml"
@@ -70,11 +70,11 @@ def test_an_anonymous_request_is_refused_in_the_form_of_s3(s3: S3Lake, method: s
 
 def test_paths_of_rest_and_its_pages_stay_with_rest(s3: S3Lake) -> None:
     for path in PAGES:
-        assert httpx.get(f"{s3.url}{path}").status_code == 200
-    assert httpx.get(f"{s3.url}/api/v1/repositories").json()["code"] == "unauthenticated"
-    assert httpx.get(f"{s3.url}/api/v9/none").json()["code"] == "not_offered"
+        assert web.get(f"{s3.url}{path}").status_code == 200
+    assert web.get(f"{s3.url}/api/v1/repositories").json()["code"] == "unauthenticated"
+    assert web.get(f"{s3.url}/api/v9/none").json()["code"] == "not_offered"
     # Who sends credentials of REST means REST: `/api/v1` was forgotten.
-    wrong = httpx.get(f"{s3.url}/repositories", auth=(s3.access_key_id, s3.secret_access_key))
+    wrong = web.get(f"{s3.url}/repositories", auth=(s3.access_key_id, s3.secret_access_key))
     assert (wrong.status_code, wrong.json()["code"]) == (404, "not_offered")
 
 
@@ -85,11 +85,11 @@ def test_presigned_urls_end(s3: S3Lake) -> None:
     for version in ("s3", "s3v4"):
         boto = s3.boto(config=config.Config(signature_version=version))
         url = boto.generate_presigned_url("get_object", Params=where, ExpiresIn=60)
-        assert httpx.get(url).status_code == 200
+        assert web.get(url).status_code == 200
         ended = boto.generate_presigned_url("get_object", Params=where, ExpiresIn=-5 if version == "s3" else 1)
         if version == "s3v4":
             time.sleep(1.1)
-        answer = httpx.get(ended)
+        answer = web.get(ended)
         assert answer.status_code == 403
         assert "expired" in answer.text.lower()
 
@@ -112,6 +112,6 @@ def test_other_aws_services_are_turned_away(s3: S3Lake) -> None:
 
 
 def test_rest_and_s3_share_the_port(s3: S3Lake) -> None:
-    assert httpx.get(f"{s3.url}/healthz", timeout=30).text == "ok\n"
+    assert web.get(f"{s3.url}/healthz").text == "ok\n"
     assert s3.rest("GET", "")["id"] == s3.repository
     assert s3.head("").status == 200

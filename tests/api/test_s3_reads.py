@@ -7,10 +7,10 @@ import hashlib
 import os
 from pathlib import Path
 
-import httpx
 import pytest
 
 from lakegate.testing.s3 import Request, S3Lake, encoded
+from lakegate.testing.web import web
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_an_imported_object_that_was_changed_is_refused(s3: S3Lake, tmp_path: Pa
     body = {"physical_address": f"file://{file}", "checksum": "", "size_bytes": size}
     url = f"{s3.url}/api/v1/repositories/{s3.repository}"
     login = (s3.access_key_id, s3.secret_access_key)
-    staged = httpx.put(f"{url}/branches/main/objects", params={"path": "x"}, json=body, auth=login)
+    staged = web.put(f"{url}/branches/main/objects", params={"path": "x"}, json=body, auth=login)
     assert staged.status_code == 201, staged.text
     assert s3.get("main/x").body == bytes(size)
     file.write_bytes(b"1" * size)
@@ -61,7 +61,7 @@ def test_an_imported_object_that_was_changed_is_refused(s3: S3Lake, tmp_path: Pa
         assert (reply.status, reply.code) == (409, "InvalidObjectState")
         assert str(file) in reply.text("Message")
     for headers in ({}, {"range": "bytes=3-4"}):
-        read = httpx.get(f"{url}/refs/main/objects", params={"path": "x"}, headers=headers, auth=login)
+        read = web.get(f"{url}/refs/main/objects", params={"path": "x"}, headers=headers, auth=login)
         assert (read.status_code, read.json()["code"]) == (409, "object_changed")
 
 
@@ -270,8 +270,7 @@ def test_what_is_not_built_is_refused_by_name(s3: S3Lake, query: str) -> None:
 
 
 def _branch(lake: S3Lake, name: str) -> None:
-    import httpx
 
     url = f"{lake.url}/api/v1/repositories/{lake.repository}/branches"
     key = (lake.access_key_id, lake.secret_access_key)
-    httpx.post(url, auth=key, json={"name": name, "source": "main"}).raise_for_status()
+    web.post(url, auth=key, json={"name": name, "source": "main"}).raise_for_status()

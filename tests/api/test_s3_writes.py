@@ -154,7 +154,7 @@ def test_a_refused_upload_is_not_asked_for_its_body(s3: S3Lake) -> None:
         signed = signed_headers(request, s3.host, headers)
         lines = [f"PUT {request.path} HTTP/1.1", *(f"{k}: {v}" for k, v in signed.items()), "content-length: 9999999"]
         host, port = s3.host.split(":")
-        with socket.create_connection((host, int(port)), timeout=10) as client:
+        with socket.create_connection((host, int(port)), timeout=60) as client:
             client.sendall("\r\n".join([*lines, "", ""]).encode())
             assert client.recv(4096).split(b" ")[1] in (b"404", b"403")
 
@@ -164,7 +164,7 @@ def test_expect_continue_is_answered(s3: S3Lake) -> None:
     signed = signed_headers(request, s3.host, _key(s3))
     lines = [f"PUT {request.path} HTTP/1.1", *(f"{k}: {v}" for k, v in signed.items()), "content-length: 4"]
     host, port = s3.host.split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as client:
+    with socket.create_connection((host, int(port)), timeout=60) as client:
         client.sendall("\r\n".join([*lines, "", ""]).encode())
         assert client.recv(4096).startswith(b"HTTP/1.1 100")
         client.sendall(b"data")

@@ -11,7 +11,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +22,8 @@ import httpx
 import pytest
 
 from lakegate.access import KEY_FILE
-from lakegate.lake import DATABASE_FILE
+from lakegate.lake import DATABASE_FILE, EmbeddedLake
+from lakegate.testing.web import web
 
 KEY = {"LAKEGATE_ACCESS_KEY_ID": "LGSERVED", "LAKEGATE_SECRET_ACCESS_KEY": "a-secret-for-tests-only"}
 AUTH = ("LGSERVED", "a-secret-for-tests-only")
@@ -68,7 +68,7 @@ def wait_until_deaf(url: str) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
-            httpx.get(f"{url}/healthcheck")
+            web.get(f"{url}/healthcheck", timeout=5)
         except httpx.ConnectError:
             return
         except httpx.TransportError:
@@ -88,15 +88,15 @@ def test_the_first_start_makes_the_admin_and_shows_a_random_key_once(tmp_path: P
     home = tmp_path / "lake"
     with served(home, {}) as first:
         key = first.started["access_key_id"], first.started["secret_access_key"]
-        assert httpx.get(f"{first.api}/user", auth=key).json()["user"]["id"] == "admin"
-        assert httpx.get(f"{first.api}/healthcheck").status_code == 204
+        assert web.get(f"{first.api}/user", auth=key).json()["user"]["id"] == "admin"
+        assert web.get(f"{first.api}/healthcheck").status_code == 204
         assert first.stop() == 0
         assert first.process.stderr is not None
         assert "alembic" not in first.process.stderr.read()
     # The address that clients are given says nothing of where to serve.
     with served(home, {"LAKEGATE_URL": "http://127.0.0.1:1"}) as second:
         assert second.started["access_key_id"] is None
-        assert httpx.get(f"{second.api}/user", auth=key).status_code == 200
+        assert web.get(f"{second.api}/user", auth=key).status_code == 200
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert stat.S_IMODE((home / KEY_FILE).stat().st_mode) == 0o600
     for file in home.rglob("*"):
@@ -106,40 +106,34 @@ def test_the_first_start_makes_the_admin_and_shows_a_random_key_once(tmp_path: P
 def test_a_given_key_is_taken_and_not_shown(tmp_path: Path) -> None:
     with served(tmp_path / "lake") as server:
         assert server.started["secret_access_key"] is None
-        assert httpx.get(f"{server.api}/user", auth=AUTH).status_code == 200
-        assert httpx.get(f"{server.api}/user", auth=("LGSERVED", "wrong-wrong")).status_code == 401
+        assert web.get(f"{server.api}/user", auth=AUTH).status_code == 200
+        assert web.get(f"{server.api}/user", auth=("LGSERVED", "wrong-wrong")).status_code == 401
 
 
 def test_a_request_in_flight_ends_before_the_server_does(tmp_path: Path) -> None:
     home = tmp_path / "lake"
-    arrived, go_on = threading.Event(), threading.Event()
-
-    def body() -> Iterator[bytes]:
-        yield b"first "
-        arrived.set()
-        assert go_on.wait(60)
-        yield b"second"
-
-    answers: list[httpx.Response] = []
     with served(home) as server:
-        httpx.post(f"{server.api}/repositories", auth=AUTH, json={"name": "sales"})
-        route = f"{server.api}/repositories/sales/branches/main/objects"
-        upload = threading.Thread(
-            target=lambda: answers.append(
-                httpx.post(route, params={"path": "a"}, auth=AUTH, content=body(), timeout=60)
-            )
-        )
-        upload.start()
-        assert arrived.wait(60)
-        server.process.send_signal(signal.SIGTERM)
-        wait_until_deaf(server.api)
-        go_on.set()
-        upload.join()
+        web.post(f"{server.api}/repositories", auth=AUTH, json={"name": "sales"})
+        url = httpx.URL(f"{server.api}/repositories/sales/branches/main/objects?path=a")
+        asked = next(httpx.BasicAuth(*AUTH).auth_flow(httpx.Request("POST", url)))
+        lines = [
+            f"POST {url.raw_path.decode()} HTTP/1.1",
+            f"host: {url.netloc.decode()}",
+            f"authorization: {asked.headers['authorization']}",
+            "expect: 100-continue",
+            "content-length: 12",
+        ]
+        with socket.create_connection((url.host, url.port), timeout=60) as client:
+            client.sendall("\r\n".join([*lines, "", ""]).encode())
+            assert client.recv(4096).startswith(b"HTTP/1.1 100")  # the server has begun, and waits for the body
+            client.sendall(b"first ")
+            server.process.send_signal(signal.SIGTERM)
+            wait_until_deaf(server.api)
+            client.sendall(b"second")
+            assert client.recv(4096).startswith(b"HTTP/1.1 201")
         assert server.process.wait(60) == 0
-    assert answers[0].status_code == 201
-    with served(home) as server:
-        read = httpx.get(f"{server.api}/repositories/sales/refs/main/objects", params={"path": "a"}, auth=AUTH)
-        assert read.content == b"first second"
+    with EmbeddedLake.open(home) as lake:
+        assert lake.repository("sales").open("main", "a").read() == b"first second"
 
 
 def test_two_servers_serve_one_lake(tmp_path: Path) -> None:
@@ -212,8 +206,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
 
 def test_a_lake_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
     home = tmp_path / "lake"
-    with served(home) as server:
-        assert server.stop() == 0
+    EmbeddedLake.create(home).close()
     with sqlite3.connect(home / DATABASE_FILE) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     database.close()

@@ -12,12 +12,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from lakegate.lake import DATABASE_FILE
 from lakegate.testing.postgres_server import PostgresServer
 from lakegate.testing.s3 import S3Lake
+from lakegate.testing.web import web
 
 pytest.importorskip("psycopg")
 pytest.importorskip("deltalake")
@@ -98,11 +98,14 @@ def test_a_database_that_goes_away_and_comes_back(postgres: PostgresServer, tmp_
         assert s3.put("main/b", b"uncommitted").status == 200
         postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
-        time.sleep(2.1)  # a repository that was opened a moment ago is believed for two seconds
-        for reply in (s3.put("main/a", b"changed"), s3.get("main/a")):
-            assert (reply.status, reply.code) == (503, "ServiceUnavailable"), reply.body
+        reply = s3.put("main/a", b"changed")
+        assert (reply.status, reply.code) == (503, "ServiceUnavailable"), reply.body
+        deadline = time.monotonic() + 60
+        while (reply := s3.get("main/a")).status == 200 and time.monotonic() < deadline:
+            time.sleep(0.05)  # what was known of the repository and the key is believed for seconds
+        assert (reply.status, reply.code) == (503, "ServiceUnavailable"), reply.body
         url = f"{s3.url}/api/v1/repositories/sales/branches/main/commits"
-        answer = httpx.post(url, auth=KEY, json={"message": "x"}, timeout=60)
+        answer = web.post(url, auth=KEY, json={"message": "x"})
         assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
         postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         assert s3.get("main/a").body == b"one"

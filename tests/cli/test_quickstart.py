@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from lakegate.testing.web import web
+
 pytestmark = pytest.mark.timeout(400)
 
 
@@ -44,7 +46,7 @@ def test_the_three_jobs_are_played_and_keep_leaves_a_lake_until_it_is_stopped_as
     assert docs is not None
     assert left == {"folder": str(tmp_path / "lakegate-demo"), "url": docs[1], "kept": True, "pid": int(stop[1])}
     try:
-        assert httpx.get(f"{docs[1]}/healthz").status_code == 200
+        assert web.get(f"{docs[1]}/healthz").status_code == 200
         assert (tmp_path / "lakegate-demo/env.sh").stat().st_mode & 0o777 == 0o600
         assert (tmp_path / "lakegate-demo/lakegate.lock").exists()
     finally:
@@ -57,7 +59,7 @@ def test_an_interrupt_leaves_neither_server_nor_folder(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True) as played:
         assert played.stdout is not None
         url = next(found[0] for line in played.stdout if (found := re.search(r"http://[^\s/]+", line)))
-        assert httpx.get(f"{url}/healthz").status_code == 200
+        assert web.get(f"{url}/healthz").status_code == 200
         played.send_signal(signal.SIGINT)
         played.communicate(timeout=60)
     assert played.returncode == 130
@@ -69,7 +71,7 @@ def wait_until_gone(url: str) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            httpx.get(f"{url}/healthz")
+            web.get(f"{url}/healthz")
         except httpx.HTTPError:
             return
         time.sleep(0.1)

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from lakegate.testing.web import web
+
 deltalake = pytest.importorskip("deltalake")
 pa = pytest.importorskip("pyarrow")
 
@@ -29,7 +31,7 @@ def options(server_process: Any) -> dict[str, str]:
 def repo(server_process: Any) -> httpx.Client:
     name = f"delta-{next(_names)}"
     auth = (server_process.access_key_id, server_process.secret_access_key)
-    httpx.post(f"{server_process.url}/api/v1/repositories", auth=auth, json={"name": name}).raise_for_status()
+    web.post(f"{server_process.url}/api/v1/repositories", auth=auth, json={"name": name}).raise_for_status()
     return httpx.Client(base_url=f"{server_process.url}/api/v1/repositories/{name}/", auth=auth, timeout=60)
 
 

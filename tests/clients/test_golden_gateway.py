@@ -38,7 +38,7 @@ def imported(s3: S3Lake, folder: Path, destination: str) -> dict[str, Any]:
     """Imports a folder onto `main` without copying a byte, and returns how the job ended."""
     source = {"type": "common_prefix", "path": folder.as_uri(), "destination": destination}
     job = s3.rest("POST", "/branches/main/import", {"paths": [source], "commit": {"message": "golden"}})["id"]
-    for _ in range(600):
+    for _ in range(3000):
         found = s3.rest("GET", f"/jobs/{job}")
         if found["state"] != "running":
             return dict(found)

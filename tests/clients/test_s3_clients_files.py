@@ -7,10 +7,10 @@ import os
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from lakegate.testing.s3 import S3Lake
+from lakegate.testing.web import web
 
 BIG = os.urandom(18 << 20)  # more than two parts of any client's default
 
@@ -91,17 +91,17 @@ def test_presigned_urls_work_for_get_head_and_put(s3: S3Lake, version: str) -> N
     config = pytest.importorskip("botocore.config")
     boto = s3.boto(config=config.Config(signature_version=version))
     where = {"Bucket": s3.repository, "Key": "main/with blank+plus"}
-    assert httpx.put(boto.generate_presigned_url("put_object", Params=where), content=b"shared").status_code == 200
+    assert web.put(boto.generate_presigned_url("put_object", Params=where), content=b"shared").status_code == 200
     url = boto.generate_presigned_url("get_object", Params={**where, "ResponseContentType": "text/x-shared"})
-    answer = httpx.get(url)
+    answer = web.get(url)
     assert answer.content == b"shared"
     assert answer.headers["content-type"].startswith("text/x-shared")
-    assert httpx.head(url).headers["content-length"] == "6"
-    assert httpx.get(url, headers={"range": "bytes=-2"}).content == b"ed"
-    forged = httpx.get(url.replace("blank", "blink"))
+    assert web.head(url).headers["content-length"] == "6"
+    assert web.get(url, headers={"range": "bytes=-2"}).content == b"ed"
+    forged = web.get(url.replace("blank", "blink"))
     assert forged.status_code == 403
     assert "SignatureDoesNotMatch" in forged.text
-    assert httpx.delete(url).status_code == 403
+    assert web.delete(url).status_code == 403
 
 
 def test_pyarrow_writes_reads_moves_and_deletes(s3: S3Lake) -> None:
@@ -195,7 +195,7 @@ def test_obstore_writes_under_conditions_and_signs(s3: S3Lake) -> None:
     obstore.copy(store, "a", "b")
     obstore.rename(store, "b", "c")
     url = obstore.sign(store, "GET", "c", timedelta(minutes=1))
-    assert httpx.get(url).content == b"world"
+    assert web.get(url).content == b"world"
     assert [item["path"] for item in obstore.list(store).collect()] == ["a", "big", "c"]
     obstore.delete(store, ["a", "big", "c"])
     assert obstore.list(store).collect() == []

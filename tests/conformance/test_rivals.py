@@ -76,7 +76,7 @@ def test_the_checker_knows_what_can_and_what_cannot_be() -> None:
 def test_a_branch_is_linearizable_over_two_processes(tmp_path: Path, database_url: str) -> None:
     with open_lake(tmp_path, database_url, create=True) as lake:
         lake.create_repository("rivals")
-    what = [Rivalry(tmp_path, database_url, "rivals", seed=seed) for seed in (1, 2)]
+    what = [Rivalry(tmp_path, database_url, "rivals", seed=seed, processes=2) for seed in (1, 2)]
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         history = list(itertools.chain.from_iterable(pool.map(rivals, what)))
     assert len(history) == 100

@@ -10,7 +10,6 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import httpx
 import pytest
 
 from lakegate.config import LakeSettings, ServerSettings, StorageSettings
@@ -18,6 +17,7 @@ from lakegate.lake import DATABASE_FILE
 from lakegate.metastore.sql import SqlMetaStore
 from lakegate.testing.lake_state import changes, lake_state
 from lakegate.testing.s3 import S3Lake
+from lakegate.testing.web import web
 from lakegate_api.serve import running
 
 KEY = ("LGFAULTS", "a-secret-for-tests-only")
@@ -53,7 +53,7 @@ def fill(s3: S3Lake) -> None:
 
 def rest(s3: S3Lake, method: str, path: str, document: object = None) -> tuple[int, str]:
     url = f"{s3.url}/api/v1/repositories/sales{path}"
-    answer = httpx.request(method, url, auth=KEY, json=document, timeout=60)
+    answer = web.request(method, url, auth=KEY, json=document)
     return answer.status_code, answer.json().get("code", "") if answer.status_code >= 400 else ""
 
 

@@ -82,7 +82,7 @@ def killed(home: Path, run: str) -> list[str]:
     process.send_signal(signal.SIGKILL)
     said += process.stdout.read()
     process.stdout.close()
-    assert process.wait(timeout=10) == -signal.SIGKILL
+    assert process.wait(timeout=60) == -signal.SIGKILL
     return [line for line in said.split("\n")[:-1] if line]
 
 

@@ -39,10 +39,10 @@ def ctx(tmp_path: Path) -> Iterator[RepositoryContext]:
 def runner() -> Iterator[JobRunner]:
     made = JobRunner()
     yield made
-    made.close(5)
+    made.close(60)
 
 
-def wait_for_end(runner: JobRunner, ctx: RepositoryContext, job: JobId, seconds: float = 5) -> Job:
+def wait_for_end(runner: JobRunner, ctx: RepositoryContext, job: JobId, seconds: float = 60) -> Job:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = runner.get(ctx, job)
@@ -79,7 +79,7 @@ def test_in_the_background(ctx: RepositoryContext, runner: JobRunner) -> None:
     gate = threading.Event()
 
     def work(progress: Progress) -> Mapping[str, Any]:
-        gate.wait(5)
+        gate.wait(60)
         return steps(progress)
 
     job = runner.start(ctx, "import", work)
@@ -209,12 +209,12 @@ def test_a_silent_job_stays_alive_by_its_heartbeat(
     gate = threading.Event()
 
     def silent(progress: Progress) -> Mapping[str, Any]:
-        gate.wait(5)
+        gate.wait(60)
         return {}
 
     job = runner.start(ctx, "import", silent)
     before = runner.get(ctx, job.id).updated
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while runner.get(ctx, job.id).updated <= before and time.monotonic() < deadline:
         time.sleep(0.02)
     assert runner.get(ctx, job.id).updated > before
@@ -225,7 +225,7 @@ def test_a_silent_job_stays_alive_by_its_heartbeat(
 def test_close_stops_what_runs(ctx: RepositoryContext) -> None:
     runner = JobRunner()
     job = runner.start(ctx, "import", forever)
-    runner.close(5)
+    runner.close(60)
     assert runner.get(ctx, job.id).state is JobState.CANCELLED
     with pytest.raises(Unavailable):
         runner.start(ctx, "import", forever)
