@@ -164,13 +164,28 @@ def test_all_conflicts_are_found_and_nothing_is_written(case: Case) -> None:
     ours = [rewrite("a", "a1"), rewrite("b", "b1"), ({"txn": {"appId": "x", "version": 2}}, *append("s"))]
     theirs = [rewrite("a", "a2"), rewrite("b", "b2"), ({"txn": {"appId": "x", "version": 1}}, *append("d"))]
     plan = case.merge([base], ours, theirs, Isolation.SNAPSHOT)
-    deleted = [clash for clash in plan.clashes if clash.kind is K.CONCURRENT_DELETE_DELETE]
-    assert [(clash.files, [t.version for t in clash.destination]) for clash in deleted] == [
-        (("a",), [1]),
-        (("b",), [2]),
-    ]
+    (deleted,) = (clash for clash in plan.clashes if clash.kind is K.CONCURRENT_DELETE_DELETE)
+    assert (deleted.files, deleted.file_count) == (("a", "b"), 2)
+    assert [[t.version for t in side] for side in (deleted.source, deleted.destination)] == [[1, 2], [1, 2]]
     assert kinds(plan) == {K.CONCURRENT_DELETE_DELETE, K.CONCURRENT_TRANSACTION}
     assert plan.commits == ()
+
+
+def test_versions_that_conflict_for_one_reason_are_one_conflict(case: Case) -> None:
+    base: Body = (protocol(), metadata(), *(add(f"f{number}") for number in range(9)))
+    ours, theirs = ([rewrite(f"f{number}", f"{side}{number}") for number in range(9)] for side in "sd")
+    theirs += [rewrite("d0", "e0", "UPDATE"), rewrite("d1", "e1", "UPDATE")]
+    found = {(clash.kind, clash.destination[-1].words): clash for clash in case.merge([base], ours, theirs).clashes}
+    assert {(kind, words): (len(c.source), len(c.destination), c.file_count) for (kind, words), c in found.items()} == {
+        (K.CONCURRENT_APPEND, "DELETE"): (9, 9, 9),
+        (K.CONCURRENT_APPEND, "UPDATE"): (9, 2, 2),
+        (K.CONCURRENT_DELETE_READ, "DELETE"): (9, 9, 9),
+        (K.CONCURRENT_DELETE_DELETE, "DELETE"): (9, 9, 9),
+    }
+    assert found[K.CONCURRENT_APPEND, "UPDATE"].why == (
+        "the destination's UPDATE (versions 10 and 11) added 2 files, which the source's DELETE (versions 1, 2, 3, 4, "
+        "5 and 4 more) should have read: it read the partitions that it changed"
+    )
 
 
 # -- compactions ------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ optimistic concurrency: the append check and the check of reads against removes)
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lakegate.model import ConflictKind, FileEntry, Isolation, TableVersion
@@ -11,6 +11,10 @@ from lakegate.tables.delta.merge.reads import ReadSet, is_blind, partition_of, p
 from lakegate.tables.delta.merge.transactions import Transaction
 
 MOST_LISTED = 100
+_NAMED = 5
+
+Sentence = Callable[["Words"], str]
+"""Makes the `why` of a clash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,49 +53,133 @@ def clash(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class FileClash:
+    """What one transaction of the source meets in the destination over files; `theirs` may be unknown, and the last of
+    them is named. `reads` says what the source's read."""
+
+    kind: ConflictKind
+    sentence: Sentence
+    ours: Transaction
+    theirs: Sequence[Transaction]
+    files: Sequence[FileEntry]
+    reads: str = ""
+
+
+def grouped(found: Iterable[FileClash], table: TableVersion) -> list[Clash]:
+    """Makes one clash of all that have one reason: the same kind between the same operations. `table` is the base's."""
+    groups: dict[tuple[ConflictKind, Sentence, str, str], _Group] = {}
+    for item in found:
+        operations = item.ours.words, item.theirs[-1].words if item.theirs else ""
+        groups.setdefault((item.kind, item.sentence, *operations), _Group()).add(item, table)
+    return [
+        Clash(
+            kind,
+            sentence(
+                Words(
+                    named(*group.ours.values()),
+                    named(*group.named.values()),
+                    _files(len(group.paths)),
+                    _listed(list(group.reads)),
+                )
+            ),
+            tuple(sorted(group.ours.values(), key=_in_order)),
+            tuple(sorted(group.theirs.values(), key=_in_order)),
+            tuple(group.paths)[:MOST_LISTED],
+            tuple(name for name in group.partitions if name)[:MOST_LISTED],
+            len(group.paths),
+        )
+        for (kind, sentence, *_), group in groups.items()
+    ]
+
+
+class _Group:
+    """Clashes with one reason; transactions, files, partitions and words in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.ours: dict[int, Transaction] = {}
+        self.theirs: dict[int, Transaction] = {}
+        self.named: dict[int, Transaction] = {}
+        self.paths: dict[str, None] = {}
+        self.partitions: dict[str, None] = {}
+        self.reads: dict[str, None] = {}
+
+    def add(self, item: FileClash, table: TableVersion) -> None:
+        for known, new in ((self.ours, [item.ours]), (self.theirs, item.theirs), (self.named, item.theirs[-1:])):
+            known.update((id(transaction), transaction) for transaction in new)
+        self.paths |= dict.fromkeys(file.path for file in item.files)
+        self.partitions |= dict.fromkeys(partition_words(partition_of(file, table)) for file in item.files)
+        self.reads |= {item.reads: None}
+
+
+def _in_order(transaction: Transaction) -> tuple[bool, int]:
+    return transaction.version is None, transaction.version or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a sentence tells of: transactions of both sides ("" where unknown), files, and what was read."""
+
+    source: str
+    destination: str
+    files: str
+    reads: str
+
+
+def _unread_words(words: Words) -> str:
+    return (
+        f"the destination's {words.destination} added {words.files}, which the source's {words.source} should have "
+        f"read: it read {words.reads}"
+    )
+
+
+def _vanished_words(words: Words) -> str:
+    return (
+        f"the destination's {words.destination} removed, or deleted rows of, {words.files} that the source's "
+        f"{words.source} read"
+    )
+
+
+def both_removed(words: Words) -> str:
+    """Both changed files."""
+    what = f"the destination's {words.destination}" if words.destination else "the destination"
+    return f"the source's {words.source} and {what} both removed, rewrote or deleted rows of {words.files}"
+
+
+def adds_what_moved(words: Words) -> str:
+    """Its rows may be in other files by now: added, they would stand twice, or come back from a delete."""
+    return (
+        f"the source's {words.source} adds {words.files} that the destination had, and has moved the rows of or "
+        "removed since"
+    )
+
+
+def adds_what_is_there(words: Words) -> str:
+    """A file of the source's is live on the destination, with other rows."""
+    return f"the source's {words.source} adds {words.files} that the destination has already"
+
+
 def read_clashes(
     ours: Transaction,
     theirs: Sequence[Transaction],
     table: TableVersion,
     isolation: Isolation,
     united: Collection[str] = (),
-) -> list[Clash]:
+) -> Iterator[FileClash]:
     """Holds what a transaction of the source read against what the destination wrote. `table` is the base's; `united`
     are the files whose deletion vectors were joined, row by row."""
     reads = read_set(ours, table, isolation)
     if reads is None:
-        return []
-    found: list[Clash] = []
+        return
     for other in theirs:
         if other.is_rearrangement:
             continue
         added = _unread(ours, reads, other, isolation)
         if added:
-            found.append(
-                clash(
-                    ConflictKind.CONCURRENT_APPEND,
-                    f"the destination's {named(other)} added {_files(added)}, which the source's {named(ours)} should "
-                    f"have read: it read {reads.words}",
-                    [ours],
-                    [other],
-                    added,
-                    table,
-                )
-            )
+            yield FileClash(ConflictKind.CONCURRENT_APPEND, _unread_words, ours, [other], added, reads.words)
         removed = _vanished(ours, reads, other, isolation, united)
         if removed:
-            found.append(
-                clash(
-                    ConflictKind.CONCURRENT_DELETE_READ,
-                    f"the destination's {named(other)} removed, or deleted rows of, {_files(removed)} that the "
-                    f"source's {named(ours)} read",
-                    [ours],
-                    [other],
-                    removed,
-                    table,
-                )
-            )
-    return found
+            yield FileClash(ConflictKind.CONCURRENT_DELETE_READ, _vanished_words, ours, [other], removed)
 
 
 def _unread(ours: Transaction, reads: ReadSet, other: Transaction, isolation: Isolation) -> list[FileEntry]:
@@ -122,12 +210,23 @@ def _vanished(
     ]
 
 
-def named(transaction: Transaction) -> str:
-    """A transaction in words: `DELETE (version 7)`."""
-    if transaction.version is None:
+def named(*transactions: Transaction) -> str:
+    """Transactions of one operation in words: `DELETE (version 7)`, `DELETE (versions 2, 4 and 7)`."""
+    versions = sorted({transaction.version for transaction in transactions if transaction.version is not None})
+    if not transactions:
+        return ""
+    if not versions:
         return "changes, which no log tells of,"
-    return f"{transaction.words} (version {transaction.version})"
+    return f"{transactions[0].words} ({'version' if len(versions) == 1 else 'versions'} {_listed(versions)})"
 
 
-def _files(files: Sequence[FileEntry]) -> str:
-    return "a file" if len(files) == 1 else f"{len(files)} files"
+def _listed(items: Sequence[object]) -> str:
+    """The first of some in words: `2, 4 and 7`."""
+    shown = [str(item) for item in items[:_NAMED]]
+    if len(items) > _NAMED:
+        shown.append(f"{len(items) - _NAMED} more")
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def _files(count: int) -> str:
+    return "a file" if count == 1 else f"{count} files"

@@ -20,7 +20,13 @@ from lakegate.model import ConflictKind, FileEntry, Isolation, TableVersion
 from lakegate.tables.deletion_vectors import NewVector, write_vector
 from lakegate.tables.delta.actions import FileAction, add_action, num_records, vector_id
 from lakegate.tables.delta.log_commit import action_of, vector_object
-from lakegate.tables.delta.merge.clashes import Clash, clash, named
+from lakegate.tables.delta.merge.clashes import (
+    FileClash,
+    Sentence,
+    adds_what_is_there,
+    adds_what_moved,
+    both_removed,
+)
 from lakegate.tables.delta.merge.reads import Partition, partition_of
 from lakegate.tables.delta.merge.standing import Standing
 from lakegate.tables.delta.merge.transactions import Transaction, file_at, key_of
@@ -102,7 +108,7 @@ class FileMerge:
         self._gone: set[str] = set()
         self._unions: dict[str, BitMap64] = {}
         self._emptied: set[str] = set()
-        self.clashes: list[Clash] = []
+        self.clashes: list[FileClash] = []
         self.united: set[str] = set()
         self.vectors: dict[str, NewVector] = {}
         for transaction in sources.theirs:
@@ -197,14 +203,11 @@ class FileMerge:
         moved = self._was_live(add.path) and not self._revive(add.path)
         live = self.live(add.path)
         if moved:
-            # Its rows may be in other files by now: added, they would stand twice, or come back from a delete.
-            why = "adds a file that the destination had, and has moved the rows of or removed since"
-            self._report_add(ours, add, ConflictKind.CONCURRENT_DELETE_DELETE, why)
+            self._report_add(ours, add, ConflictKind.CONCURRENT_DELETE_DELETE, adds_what_moved)
         elif live is None:
             self._add(add, carried)
         elif key_of(live) != (add.path, add.dv):
-            why = "adds a file that the destination has already"
-            self._report_add(ours, add, ConflictKind.CONCURRENT_APPEND, why)
+            self._report_add(ours, add, ConflictKind.CONCURRENT_APPEND, adds_what_is_there)
 
     def _was_live(self, path: str) -> bool:
         """Tells whether the destination had a file that is not live now, and that the source did not take away."""
@@ -214,11 +217,10 @@ class FileMerge:
         standing = self._sources.standing
         return at_base is not None or (standing.held(path) and not standing.is_undone(path))
 
-    def _report_add(self, ours: Transaction, add: FileAction, kind: ConflictKind, why: str) -> None:
+    def _report_add(self, ours: Transaction, add: FileAction, kind: ConflictKind, sentence: Sentence) -> None:
         others = [other for other in self._sources.theirs if add.path in {action.path for action in other.files}]
         files = [add.entry] if add.entry is not None else []
-        text = f"the source's {named(ours)} {why}"
-        self.clashes.append(clash(kind, text, [ours], others, files, self._sources.base))
+        self.clashes.append(FileClash(kind, sentence, ours, others, files))
 
     def _add(self, add: FileAction, carried: Carried) -> None:
         assert add.entry is not None
@@ -240,18 +242,8 @@ class FileMerge:
             key = id(others[-1]) if others else 0
             by_other.setdefault(key, (others, []))[1].append(file)
         for others, files in by_other.values():
-            what = f"the destination's {named(others[-1])}" if others else "the destination"
-            self.clashes.append(
-                clash(
-                    ConflictKind.CONCURRENT_DELETE_DELETE,
-                    f"the source's {named(ours)} and {what} both removed, rewrote or deleted rows of "
-                    f"{'one file' if len(files) == 1 else f'{len(files)} files'}",
-                    [ours],
-                    others,
-                    files,
-                    self._sources.base,
-                )
-            )
+            kind = ConflictKind.CONCURRENT_DELETE_DELETE
+            self.clashes.append(FileClash(kind, both_removed, ours, others, files))
 
     def _changers(self, file: FileEntry) -> list[Transaction]:
         """The destination's transactions that stand in the way of a file: that removed it, or what it was made of."""

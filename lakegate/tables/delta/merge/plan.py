@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from lakegate.context import RepositoryContext
@@ -13,7 +14,7 @@ from lakegate.tables.deletion_vectors import NewVector
 from lakegate.tables.delta.actions import Action
 from lakegate.tables.delta.backing import missing_features
 from lakegate.tables.delta.log_commit import LogCommit, action_of
-from lakegate.tables.delta.merge.clashes import Clash, clash, read_clashes
+from lakegate.tables.delta.merge.clashes import Clash, clash, grouped, read_clashes
 from lakegate.tables.delta.merge.files import Carried, FileMerge, ReadVector, Sources
 from lakegate.tables.delta.merge.metadata import (
     laid_over,
@@ -206,11 +207,12 @@ class _Merge:
             found += self._invalid()
         found += transaction_clashes(ours, theirs)
         found += self._row_ids() + self._untracked()
-        for transaction in ours.transactions:
-            found += read_clashes(
-                transaction, theirs.transactions, self._three.base.version, isolation, self._files.united
-            )
-        return found + self._files.clashes
+        base = self._three.base.version
+        of_reads = (
+            read_clashes(transaction, theirs.transactions, base, isolation, self._files.united)
+            for transaction in ours.transactions
+        )
+        return found + grouped(chain(chain.from_iterable(of_reads), self._files.clashes), base)
 
     def _gone(self, carried: Sequence[Carried]) -> list[Clash]:
         """Files that would be live, and that are nowhere any more: a compaction that can't be left out."""
