@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -116,22 +117,30 @@ class JobsContract:
             repo.cancel_job(job.id)
 
     def test_a_cancelled_job_commits_nothing(self, repo: Repository, crowd: Path) -> None:
-        before = repo.branch("main")
-        job = repo.start_import("main", prefix_import(crowd))
-        repo.cancel_job(job.id)
-        job = ended(repo, job)
+        for attempt in range(20):  # an import may be over before its cancellation comes
+            before = repo.branch("main")
+            job = repo.start_import("main", prefix_import(crowd, f"in{attempt}/"))
+            with suppress(Refused):
+                repo.cancel_job(job.id)
+            job = ended(repo, job)
+            if job.state is not JobState.DONE:
+                break
         assert (job.state, job.error_code) == (JobState.CANCELLED, ErrorKind.CANCELLED)
         assert repo.branch("main") == before
 
     def test_progress_may_stop_an_import(self, repo: Repository, crowd: Path) -> None:
-        before = repo.branch("main")
-
         def stop(done: int, total: int | None) -> None:
             raise Refused(ErrorKind.CANCELLED, "Enough.", hint="Start it again.")
 
-        with pytest.raises(Refused) as caught:
-            repo.import_("main", prefix_import(crowd), stop)
-        assert caught.value.kind is ErrorKind.CANCELLED
+        stopped: list[Refused] = []
+        for attempt in range(20):  # a client may ask for the first report when an import is over
+            before = repo.branch("main")
+            try:
+                repo.import_("main", prefix_import(crowd, f"in{attempt}/"), stop)
+            except Refused as error:
+                stopped.append(error)
+                break
+        assert [error.kind for error in stopped] == [ErrorKind.CANCELLED]
         assert repo.branch("main") == before
         assert ended(repo, repo.jobs()[0]).state is JobState.CANCELLED
 

@@ -152,7 +152,7 @@ def test_acknowledged_writes_stand_beside_commits_merges_and_resets(two: list[Em
 
 # -- a reset beside a reader of many pages ----------------------------------------------------------------------------
 
-MANY = [f"t/{number:04}" for number in range(2500)]
+MANY = [f"t/{number:04}" for number in range(1250)]
 
 
 def stage_many(repo: EmbeddedRepository) -> None:
@@ -177,7 +177,7 @@ def test_a_commit_holds_nothing_of_what_a_reset_beside_it_threw_away(
     ctx = beside_a_rival(one, method, lambda: thrown.append(other.reset("main")))
     with pytest.raises(Refused) as caught:
         commit(ctx, "main", CommitRequest("torn"))
-    assert (thrown, caught.value.kind) == ([2500], "nothing_to_commit")
+    assert (thrown, caught.value.kind) == ([1250], "nothing_to_commit")
     assert one.list("main", EVERYTHING).items == ()
 
 
@@ -185,10 +185,10 @@ def test_a_commit_holds_nothing_of_what_a_reset_beside_it_threw_away(
 def test_a_file_withdrawn_beside_a_commit_is_not_in_it(two: list[EmbeddedRepository], method: str) -> None:
     one, other = two
     stage_many(one)
-    withdrawn = {MANY[0], *MANY[2400:]}
+    withdrawn = {MANY[0], *MANY[1200:]}
 
     def withdraw() -> None:
-        assert other.reset("main", path=MANY[0]) + other.reset("main", prefix="t/24") == len(withdrawn)
+        assert other.reset("main", path=MANY[0]) + other.reset("main", prefix="t/12") == len(withdrawn)
 
     made = commit(beside_a_rival(one, method, withdraw), "main", CommitRequest("without them"))
     root = objects_root(one.ctx, made.id)

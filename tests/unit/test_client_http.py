@@ -79,10 +79,16 @@ class Script:
                 connection.sendall(self.replies.pop(0) if len(self.replies) > 1 else self.replies[0])
 
 
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between tries the client waits next to nothing: how long is no matter of these tests."""
+    monkeypatch.setattr("lakegate.client.http._FIRST_WAIT_SECONDS", 0.001)
+
+
 @contextmanager
 def scripted(*replies: bytes, retries: int = 3) -> Iterator[tuple[Lake, Script]]:
     server = Script(list(replies))
-    with HttpLake(server.url, ClientSettings(max_retries=retries, timeout_seconds=5.0)) as lake:
+    with HttpLake(server.url, ClientSettings(max_retries=retries, timeout_seconds=60.0)) as lake:
         yield lake, server
     server.socket.close()
 

@@ -31,7 +31,7 @@ def by_key(rows: Rows) -> dict[str, Row]:
 @pytest.mark.parametrize("values", [1, 2, 4])
 def test_rows_differ_where_a_value_does_and_null_is_a_value(keys: int, values: int) -> None:
     rng = random.Random(keys * values)
-    for _ in range(20):
+    for _ in range(8):
         left, right = random_run(rng, keys, values), random_run(rng, keys, values)
         mine, other = by_key(left), by_key(right)
         expected = [(mine.get(k), other.get(k)) for k in sorted({*mine, *other}) if mine.get(k) != other.get(k)]
