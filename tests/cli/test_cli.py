@@ -320,11 +320,14 @@ def test_ctrl_c_ends_in_one_line_however_early_it_comes(
 
     monkeypatch.setattr(sys, "argv", ["lakegate", "status"])
     monkeypatch.setattr("gc.disable", bool)
+    handlers: list[object] = []
+    monkeypatch.setattr("signal.signal", lambda *given: handlers.append(given))
     monkeypatch.delitem(sys.modules, "lakegate_cli.root")
     monkeypatch.setattr(sys, "meta_path", [Stopping, *sys.meta_path])
     with pytest.raises(SystemExit) as ended:
         app()
     assert (ended.value.code, capsysbinary.readouterr().err) == (130, b"Stopped.\n")
+    assert handlers == [(signal.SIGINT, signal.SIG_IGN)]  # a second one, while Python ends, says nothing more
 
 
 @pytest.mark.parametrize(

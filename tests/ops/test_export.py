@@ -20,6 +20,7 @@ from lakegate.format.kinds import FILES, TABLES
 from lakegate.lake import EmbeddedLake
 from lakegate.model import (
     CommitRequest,
+    Entry,
     ExportRequest,
     ImportKind,
     ImportRequest,
@@ -31,6 +32,9 @@ from lakegate.model import (
 from lakegate.objectstore.addresses import AddressSpace
 from lakegate.objectstore.opener import StoreOpener
 from lakegate.objectstore.protocol import ObjectStore, ObjectWriter, ReplacingStore
+from lakegate.objectstore.streaming import verified
+from lakegate.objectstore.unfinished import clear
+from lakegate.ops import export as export_module
 from lakegate.ops.export import ExportOutcome, export
 from lakegate.ops.import_ import import_
 from lakegate.repository import EmbeddedRepository
@@ -168,6 +172,23 @@ def test_what_was_cut_short_goes_on(repo: EmbeddedRepository, target: Path) -> N
     (target / "z").unlink()
     (target / "a.txt").unlink()
     assert run(repo, target).objects == 2
+    assert files(target) == OBJECTS
+
+
+@pytest.mark.parametrize("where", ["embedded", "download"])
+def test_an_export_clears_nothing_that_another_writes(
+    repo: EmbeddedRepository, target: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def beside_another(entry: Entry, found: Iterator[bytes]) -> Iterator[bytes]:
+        yield from verified(entry, found)
+        for folder in (target, *target.glob("**/")):
+            clear(folder)
+
+    monkeypatch.setattr(export_module if where == "embedded" else exports, "verified", beside_another)
+    if where == "embedded":
+        run(repo, target)
+    else:
+        exports.export(repo, ExportRequest("main", str(target)))
     assert files(target) == OBJECTS
 
 
