@@ -179,7 +179,7 @@ class _Running:
             raise Refused(
                 ErrorKind.CANCELLED,
                 f"The job {self.job.id} ({self.job.kind}) was cancelled.",
-                hint="Nothing was committed; start it again when wanted.",
+                hint="Nothing was committed; started again, an export goes on where it stopped.",
             )
 
     def touch(self) -> None:

@@ -118,6 +118,7 @@ def test_cancel(ctx: RepositoryContext, runner: JobRunner) -> None:
     runner.cancel(ctx, job.id)
     ended = wait_for_end(runner, ctx, job.id)
     assert (ended.state, ended.error_code) == (JobState.CANCELLED, "cancelled")
+    assert "an export goes on where it stopped" in (ended.error_message or "")
     with pytest.raises(Refused) as caught:
         runner.cancel(ctx, job.id)
     assert caught.value.kind is ErrorKind.JOB_NOT_RUNNING
