@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -16,6 +17,7 @@ from lakegate.model import (
     ApplyRequest,
     ConflictKind,
     Isolation,
+    ListRequest,
     MergeOutcome,
     MergeRequest,
     Resolution,
@@ -28,7 +30,7 @@ from lakegate.repository import EmbeddedRepository
 from lakegate.testing import delta_operations as ops
 from lakegate.testing.delta_check import check_log
 from lakegate.testing.delta_operations import Rows
-from lakegate.testing.delta_rows import agreed_rows, column
+from lakegate.testing.delta_rows import agreed_rows, column, duckdb_connection
 from lakegate.testing.mirror import Mirror
 
 pytestmark = pytest.mark.skipif(find_spec("deltalake") is None, reason="deltalake makes the tables")
@@ -136,6 +138,44 @@ def test_readers_and_writers_that_were_open_go_on(tables: Branches, tmp_path: Pa
     assert column(agreed_rows(folder, 1)) == [1, 2, 3, 4, 5]
     tables.change("main", append((7, 0, 1)), lambda there: ops.opened(there).create_checkpoint())
     assert tables.ids("main") == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_readers_and_writers_that_were_open_find_a_table_that_was_begun_anew(tables: Branches) -> None:
+    """The id of the table changes in its log. Readers keep what they have open or go on to the new table, and never mix
+    the two; what was about to be written to the old table is refused."""
+    import polars as pl
+    from deltalake import write_deltalake
+    from deltalake.exceptions import CommitFailedError
+
+    folder = tables.at("main")
+    kept, followed, writer = (ops.opened(folder) for _ in range(3))
+    lazy = pl.scan_delta(str(folder))
+    duck = duckdb_connection()
+    for name, options in (("newest", ""), ("pinned", ", pin_snapshot")):
+        duck.execute(f"attach '{folder}' as {name} (type delta{options})")
+        assert duck.execute(f"select count(*) from {name}").fetchall() == [(4,)]
+    mirror = Mirror(tables.repo, "exp", "t", tables.at("exp"))
+    shutil.rmtree(mirror.folder)
+    pushed = pa.table({"id": [70, 71], "name": ["new", "table"]})  # another schema, no partitions
+    write_deltalake(str(mirror.folder), pushed)
+    tables.repo.delete_many("exp", [entry.path for entry in tables.repo.list("exp", ListRequest("t/", "", 1000)).items])
+    mirror.commit()
+    tables.merge("exp", "main")
+    assert tables.at("main") == folder
+
+    assert tables.ids("main") == [70, 71]
+    assert (ops.opened(folder).version(), ops.opened(folder).metadata().id) != (0, kept.metadata().id)
+    assert sorted(pa.table(kept.to_pyarrow_table())["id"].to_pylist()) == [1, 2, 3, 4]
+    followed.update_incremental()
+    assert followed.to_pyarrow_table().sort_by("id").to_pydict() == pushed.to_pydict()
+    assert lazy.collect().sort("id").to_dict(as_series=False) == pushed.to_pydict()
+    assert duck.execute("select id, name from newest order by id").fetchall() == [(70, "new"), (71, "table")]
+    assert duck.execute("select id from pinned order by id").fetchall() == [(1,), (2,), (3,), (4,)]
+    with pytest.raises(CommitFailedError, match="Metadata changed"):
+        write_deltalake(writer, ops.table_of([(9, 0, 90)]), mode="append")
+    assert column(agreed_rows(folder, 0)) == [1, 2, 3, 4]
+    ops.opened(folder).create_checkpoint()
+    assert tables.ids("main") == [70, 71]
 
 
 def test_branches_that_merge_each_other_again_and_again(tables: Branches) -> None:
