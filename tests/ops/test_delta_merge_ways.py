@@ -11,7 +11,17 @@ import pytest
 from lakegate.errors import MergeConflict
 from lakegate.lake import EmbeddedLake
 from lakegate.log_paths import commit_path, log_commit_of
-from lakegate.model import ApplyRequest, CommitRequest, Entry, Isolation, ListRequest, MergeRequest, Resolution, Take
+from lakegate.model import (
+    ApplyRequest,
+    CommitRequest,
+    Entry,
+    Isolation,
+    ListRequest,
+    MergeRequest,
+    Resolution,
+    RollbackRequest,
+    Take,
+)
 from lakegate.repository import EmbeddedRepository
 from lakegate.testing.delta import Line, add, log_body, metadata, protocol, remove
 from lakegate.testing.delta_check import check_log
@@ -163,6 +173,19 @@ def test_a_property_that_the_source_undid_and_set_again_is_set(lake: Lake) -> No
     lake.merge("main", "exp")
     assert dict(lake.repo.table("exp", "t").properties) == {"k": "1"}
     assert lake.live("exp") == "az"
+
+
+def test_what_both_branches_picked_again_after_a_rollback_is_not_lost(lake: Lake) -> None:
+    start = lake.repo.branch("main").commit
+    appended = lake.write("main", "WRITE", add("b"))
+    lake.repo.create_branch("dev", "main")
+    lake.repo.rollback("main", RollbackRequest(start))
+    lake.repo.cherry_pick("main", ApplyRequest(appended))
+    lake.merge("main", "dev")
+    lake.compact("main", "ab", "w")
+    lake.merge("main", "dev")
+    assert lake.live("dev") == "w"
+    lake.check("dev")
 
 
 # -- compactions that were undone -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ commit is of use, becomes one transaction that is made of the difference of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -159,19 +159,31 @@ def logged(ctx: RepositoryContext, base: TableAt, side: TableAt, log: SideLog) -
     live = _Live(ctx, base.version)
     repeated = _repeated(ctx, path, log.old)
     found: list[Transaction] = []
+    last: dict[str, bool] = {}
     for version, entry in sorted(log.new.items()):
         actions = read_commit(ctx, path, version, entry)
         origins = (origin_of(actions.version, entry), *_told(actions, ORIGINS))
         covers = _told(actions, COVERS)
         in_base = any(origin in repeated or is_in(ctx, base, origin) for origin in origins)
         in_base = in_base or (bool(covers) and all(origin in repeated or is_in(ctx, base, origin) for origin in covers))
-        if not in_base:
-            made = _transaction(ctx, actions, entry, metadata, protocol)
+        made = _transaction(ctx, actions, entry, metadata, protocol)
+        if not in_base or _undone_before(made, found, last):
+            last |= _outcome(made)
             removed, updated = live.removed_by(actions), live.updated_by(actions)
             found.append(replace(made, removed=removed, updated=updated, origins=origins, covers=covers))
         live.apply(actions)
         metadata, protocol = actions.metadata or metadata, actions.protocol or protocol
     return found
+
+
+def _undone_before(repeating: Transaction, found: Sequence[Transaction], last: Mapping[str, bool]) -> bool:
+    """Tells whether earlier transactions took back some of what one did in the base, and does again here. `last` says
+    of the files that they name whether they are live after them."""
+    if any(last.get(path, there) is not there for path, there in _outcome(repeating).items()):
+        return True
+    return (repeating.metadata is not None and any(transaction.metadata is not None for transaction in found)) or any(
+        repeating.domains.keys() & transaction.domains.keys() for transaction in found
+    )
 
 
 def _repeated(ctx: RepositoryContext, path: str, old: Mapping[int, Entry]) -> set[str]:
@@ -295,6 +307,16 @@ def _change_files(ctx: RepositoryContext, actions: LogActions, entry: Entry) -> 
 # -- held against the states ------------------------------------------------------------------------------------------
 
 
+def _outcome(transaction: Transaction) -> dict[str, bool]:
+    """The paths that a transaction names, and whether it leaves a live file there."""
+    return {action.path: action.entry is not None for action in _in_order(transaction)}
+
+
+def _in_order(transaction: Transaction) -> list[FileAction]:
+    """Its removes, then its adds."""
+    return sorted(transaction.files, key=lambda action: action.entry is not None)
+
+
 def _leftover(
     ctx: RepositoryContext, base: TableVersion, side: TableVersion, transactions: list[Transaction]
 ) -> list[tuple[str, FileEntry | None, FileEntry | None]]:
@@ -303,7 +325,7 @@ def _leftover(
     nodes = ctx.manifests.nodes
     given: dict[str, FileEntry | None] = {}
     for transaction in transactions:
-        for action in sorted(transaction.files, key=lambda action: action.entry is not None):
+        for action in _in_order(transaction):
             given[action.path] = action.entry
     found: list[tuple[str, FileEntry | None, FileEntry | None]] = []
     for change in tree.diff(nodes, FILES, base.state, side.state):
