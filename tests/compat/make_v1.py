@@ -172,7 +172,7 @@ def contents(manifests: Manifests, commit: Commit) -> dict[str, Any]:
         version["live"] = [dataclasses.asdict(f) for f in tree.iterate(nodes, FILES, version["state"])]
     listing = "\n".join(canonical_json(entry) for entry in found)
     return {
-        "commit": dataclasses.asdict(commit),
+        "commit": {name: value for name, value in dataclasses.asdict(commit).items() if name != "warnings"},
         "manifest": dataclasses.asdict(manifest),
         "levels": nodes.read(manifest.objects_root).level + 1,
         "objects": found if len(found) < 100 else hashlib.sha256(listing.encode()).hexdigest(),
