@@ -14,7 +14,7 @@ from lakegate.ops.clean import sealed_clean
 from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_updates
 from lakegate.ops.conflicts import counted
 from lakegate.ops.decisions import Sides
-from lakegate.ops.table_replay import Replaying, held_since, past_of
+from lakegate.ops.table_replay import Replaying, held_since, past_before, past_of
 from lakegate.ops.threeway import Settlement, plan_three_way
 from lakegate.tables.delta.merge.side_log import no_past
 
@@ -40,7 +40,9 @@ def _apply(ctx: RepositoryContext, branch: str, request: ApplyRequest, verb: str
         state = sealed_clean(ctx, name, f"a {verb}")
         head = manifest_of(ctx, state.commit)
         sides = Sides(after, before, head) if inverse else Sides(before, after, head)
-        plan = plan_three_way(ctx, sides, Settlement(replaying=_replaying(ctx, applied, state.commit, verb)))
+        base = applied.id if inverse else _parent(applied, request)
+        replaying = replace(_replaying(ctx, applied, state.commit, verb), base_past=past_before(ctx, base))
+        plan = plan_three_way(ctx, sides, Settlement(replaying=replaying))
         if plan.root is None:
             to = _parent(applied, request) if inverse else applied.id
             raise MergeConflict(

@@ -14,7 +14,7 @@ from lakegate.ops.commit import TreeCommit, commit_tree, manifest_of, too_many_u
 from lakegate.ops.conflicts import counted
 from lakegate.ops.decisions import Sides
 from lakegate.ops.diff import base_of
-from lakegate.ops.table_replay import Replaying, held_since, past_of
+from lakegate.ops.table_replay import Replaying, held_since, past_before, past_of
 from lakegate.ops.threeway import Plan, Settlement, plan_three_way
 from lakegate.tables.history import MERGE_COMMIT, MERGE_SOURCE
 
@@ -76,7 +76,8 @@ def _plan(
     origin = {"operation": "merge", "source": source, "sourceCommit": theirs}
     earlier = held_since(ctx, (state.commit, theirs), base)
     pasts = past_of(ctx, theirs, base), past_of(ctx, state.commit, base)
-    replaying = Replaying(request.isolation, origin, whole=True, earlier=earlier, pasts=pasts)
+    before = past_before(ctx, base)
+    replaying = Replaying(request.isolation, origin, whole=True, earlier=earlier, pasts=pasts, base_past=before)
     settlement = Settlement(request.resolutions, request.strategy, request.dry_run, replaying)
     return base, plan_three_way(ctx, sides, settlement)
 

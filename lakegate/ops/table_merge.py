@@ -33,7 +33,7 @@ from lakegate.ops.resolutions import Resolutions
 from lakegate.ops.row_merge import RowMergeSides, TableInTree, merge_table_rows
 from lakegate.ops.table_replay import Replayed, Replaying, replay_table
 from lakegate.tables.delta.merge.plan import Three
-from lakegate.tables.delta.merge.side_log import TableAt
+from lakegate.tables.delta.merge.side_log import TableAt, cleaned_log
 from lakegate.tables.delta.merge.transactions import LAKEGATE
 from lakegate.tables.file_counts import with_counts
 
@@ -192,7 +192,10 @@ class TableMerge:
             for manifest, version in sides
             if version is not None and version.format is TableFormat.DELTA
         ]
-        return Three(*found) if len(found) == 3 else None
+        if base is None or len(found) != 3:
+            return None
+        cleaned = cleaned_log(self._ctx, self._replaying.base_past, base.path)
+        return Three(replace(found[0], cleaned=cleaned), *found[1:])
 
     def _both_changed(
         self, path: str, base: TableVersion | None, source: TableVersion | None, destination: TableVersion | None

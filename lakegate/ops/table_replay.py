@@ -43,15 +43,16 @@ class Replaying:
     """How tables are replayed. `origin` tells where the versions come from, and goes into their commitInfo; `verb`
     names the operation of a version that no single one of the source's stands behind. `earlier` finds an object that
     some commit of either side held since the base: what a vacuum took away may be needed again. `pasts` are those of
-    the source and the destination: log commits that were cleaned up tell still what came over before. `owner` tells the
-    table that a path belongs to: others may lie inside its folder (None: there are none). `whole` says
-    that all that the source did is merged."""
+    the source and the destination, `base_past` the base's own: log commits that were cleaned up tell still what came
+    over before. `owner` tells the table that a path belongs to: others may lie inside its folder (None: there are
+    none). `whole` says that all that the source did is merged."""
 
     isolation: Isolation = Isolation.WRITE_SERIALIZABLE
     origin: Mapping[str, Any] = field(default_factory=dict)
     verb: str = "MERGE BRANCH"
     earlier: Callable[[str], Entry | None] = _nowhere
     pasts: tuple[Past, Past] = (no_past, no_past)
+    base_past: Past = no_past
     owner: Callable[[str], str | None] | None = None
     whole: bool = False
 
@@ -92,6 +93,16 @@ def past_of(ctx: RepositoryContext, head: CommitId, base: CommitId) -> Past:
         for commit in walk(ctx.manifests.read_commit, (head,), first_parent=True):
             if commit.generation < floor:
                 return
+            yield ctx.manifests.read_manifest(commit.manifest)
+
+    return past
+
+
+def past_before(ctx: RepositoryContext, base: CommitId) -> Past:
+    """Returns what yields the manifests of the base and of its branch's commits before it."""
+
+    def past() -> Iterator[Manifest]:
+        for commit in islice(walk(ctx.manifests.read_commit, (base,), first_parent=True), _MOST_COMMITS):
             yield ctx.manifests.read_manifest(commit.manifest)
 
     return past

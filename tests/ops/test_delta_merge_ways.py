@@ -231,3 +231,23 @@ def test_a_cleaned_log_that_goes_on_is_taken_whole(lake: Lake) -> None:
     assert lake.merge("exp", "main", MergeRequest(isolation=Isolation.SNAPSHOT)) == "taken_source"
     assert (lake.live("main"), lake.repo.table("main", "t").version) == ("auvw", 3)
     assert lake.published("main") == lake.published("exp")
+
+
+@pytest.mark.parametrize("within", [False, True])
+@pytest.mark.parametrize("moved", [False, True])
+def test_versions_that_the_base_cleaned_up_are_the_bases_still(lake: Lake, within: bool, moved: bool) -> None:
+    lake.write("main", "WRITE", add("b"))
+    lake.compact("main", "ab", "w")
+    lake.repo.create_branch("dev", "main")
+    lake.write("dev", "WRITE", add("x"))
+    lake.stage("main", "WRITE", add("c"))
+    if not within:
+        lake.commit("main", "c")
+    lake.clean("main", 3, "wc")
+    lake.commit("main", "log clean-up, of a version that came with it or before")
+    lake.merge("main", "dev", MergeRequest())
+    if moved:
+        lake.compact("main", "wc", "v")
+    lake.write("dev", "WRITE", add("y"))
+    lake.merge("dev", "main", MergeRequest())
+    assert lake.live("main") == ("vxy" if moved else "cwxy")

@@ -16,8 +16,7 @@ import orjson
 from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.canonical import parse_json
-from lakegate.format.kinds import FILES, OBJECTS
-from lakegate.log_paths import commit_path
+from lakegate.format.kinds import FILES
 from lakegate.model import Entry, FileEntry, Protocol, TableVersion
 from lakegate.tables.delta.actions import Action, FileAction, LogActions, vector_id
 from lakegate.tables.delta.log import read_commit
@@ -245,7 +244,7 @@ def is_in(ctx: RepositoryContext, base: TableAt, origin: str) -> bool:
     version, _, digest = origin.partition(":")
     if not version.isdecimal() or int(version) > (base.version.version or 0):
         return False
-    entry = tree.get(ctx.manifests.nodes, OBJECTS, base.root, commit_path(base.version.path, int(version)))
+    entry = base.log_entry(ctx, int(version))
     return entry is not None and _digest(entry) == digest
 
 
