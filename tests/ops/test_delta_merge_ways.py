@@ -14,6 +14,7 @@ from lakegate.log_paths import commit_path, log_commit_of
 from lakegate.model import (
     ApplyRequest,
     CommitRequest,
+    ConflictKind,
     Entry,
     Isolation,
     ListRequest,
@@ -68,9 +69,11 @@ class Lake:
 
     def clean(self, branch: str, version: int, files: str) -> None:
         """Leaves a checkpoint of a version, with these live files, for all log commits up to it; commits nothing."""
-        lines = protocol(), metadata(), *(add(path, dataChange=False) for path in files)
-        self.repo.put(branch, f"t/_delta_log/{version:020d}.checkpoint.x.json", log_body(*lines))
+        self.repo.put(branch, f"t/_delta_log/{version:020d}.checkpoint.x.json", self.checkpoint(files))
         self.repo.delete_many(branch, [commit_path("t", number) for number in range(version + 1)])
+
+    def checkpoint(self, files: str) -> bytes:
+        return log_body(protocol(), metadata(), *(add(path, dataChange=False) for path in files))
 
     def merge(self, source: str, destination: str, request: MergeRequest = SQUASH) -> str:
         """Merges, and returns what became of the table."""
@@ -251,3 +254,45 @@ def test_versions_that_the_base_cleaned_up_are_the_bases_still(lake: Lake, withi
     lake.write("dev", "WRITE", add("y"))
     lake.merge("dev", "main", MergeRequest())
     assert lake.live("main") == ("vxy" if moved else "cwxy")
+
+
+@pytest.mark.parametrize("cleaned", [False, True])
+def test_what_was_written_and_cleaned_up_in_one_commit_comes_once(lake: Lake, cleaned: bool) -> None:
+    lake.write("main", "WRITE", add("d"))
+    lake.stage("exp", "WRITE", add("x"))
+    lake.clean("exp", 1, "ax")
+    lake.commit("exp", "x, and the log clean-up")
+    lake.merge("exp", "main")
+    assert lake.live("main") == "adx"
+    lake.compact("exp", "ax", "w")
+    if cleaned:
+        lake.clean("exp", 2, "w")
+        lake.commit("exp", "log clean-up")
+    lake.merge("exp", "main")
+    assert lake.live("main") == "dw"
+    lake.check("main")
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_compaction_of_files_that_nothing_tells_of(lake: Lake, taken: bool) -> None:
+    lake.write("main", "WRITE", add("d"))
+    lake.stage("exp", "WRITE", add("x"))
+    lake.clean("exp", 1, "ax")
+    if taken:
+        lake.commit("exp", "x, and the log clean-up")
+        lake.merge("exp", "main")
+    lake.repo.put("exp", "t/y", b"0123456789")
+    for version, files in ((2, "axy"), (3, "w")):
+        body = log_body(*_moved("axy", "w")) if version == 3 else lake.checkpoint(files)
+        name = f"{version:020d}.json" if version == 3 else f"{version:020d}.checkpoint.x.json"
+        lake.repo.put("exp", f"t/_delta_log/{name}", body)
+    lake.repo.put("exp", "t/w", b"0123456789")
+    lake.commit("exp", "y, the log clean-up, and a compaction")
+    if taken:
+        with pytest.raises(MergeConflict) as raised:
+            lake.merge("exp", "main")
+        assert {conflict.kind for conflict in raised.value.conflicts} == {ConflictKind.CONCURRENT_DELETE_DELETE}
+        assert lake.live("main") == "adx"
+    else:
+        lake.merge("exp", "main")
+        assert lake.live("main") == "dw"

@@ -116,7 +116,7 @@ class FileMerge:
                 self._remover[action.path] = transaction
                 self._removers.setdefault(action.path, []).append(transaction)
             for group in groups_of(transaction, sources.base) if transaction.is_rearrangement else ():
-                if group.keeps_rows:
+                if group.keeps_rows and len(transaction.removed) == len(transaction.removes):
                     self._undoable.update((file.path, group) for file in group.inputs)
         self._needed = _needed_files(sources.ours, sources.base)
 
@@ -142,7 +142,12 @@ class FileMerge:
         """Carries one transaction over; what can't be is added to `clashes`."""
         carried = Carried()
         if ours.is_rearrangement:
-            self._carry_rearrangement(ours, carried)
+            unknown = {action.path for action in ours.removes} - {file.path for file in ours.removed}
+            here = sorted(path for path in unknown if self.live(path) is not None or self._was_live(path))
+            if here:  # the source moved their rows, and no log tells of which partition
+                self._report_lost(ours, [FileEntry(path, 0, None) for path in here])
+            else:
+                self._carry_rearrangement(ours, carried)
             return carried
         removes = {action.path: action for action in ours.removes}
         adds = {action.path: action for action in ours.adds}

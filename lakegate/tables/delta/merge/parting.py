@@ -32,6 +32,7 @@ from lakegate.tables.delta.merge.transactions import (
     logged,
     origin_of,
     side_history,
+    source_history,
     squashed,
 )
 
@@ -106,7 +107,7 @@ def histories(
     merge of the `whole`."""
     base, source, destination = sides
     since = recent(ctx, base, source) if whole else None
-    ours = (_told(ctx, base, source, since) if since else None) or side_history(ctx, base, source, pasts[0])
+    ours = (_told(ctx, base, source, since) if since else None) or source_history(ctx, base, source, pasts[0])
     if ours.squashed and len(ours.transactions) > 1:
         ours = squashed(ctx, ours)
     since = recent(ctx, base, destination) if whole else None

@@ -16,7 +16,7 @@ import orjson
 from lakegate import tree
 from lakegate.context import RepositoryContext
 from lakegate.format.canonical import parse_json
-from lakegate.format.kinds import FILES
+from lakegate.format.kinds import FILES, TABLES
 from lakegate.model import Entry, FileEntry, Protocol, TableVersion
 from lakegate.tables.delta.actions import Action, FileAction, LogActions, vector_id
 from lakegate.tables.delta.log import read_commit
@@ -121,6 +121,36 @@ def side_history(ctx: RepositoryContext, base: TableAt, side: TableAt, past: Pas
     commit is not valid.
     """
     return history_of(ctx, base, side, SideLog.of(ctx, base, side, past))
+
+
+def source_history(ctx: RepositoryContext, base: TableAt, side: TableAt, past: Past = no_past) -> SideHistory:
+    """The same of a source. Up to a commit after which all versions are told, those that none is told of are one
+    transaction, made of the states: what later versions move or remove is known then."""
+    log = SideLog.of(ctx, base, side, past)
+    told = _told_since(ctx, base, side, log, past) if log.untold else None
+    if told is not None:
+        newer = history_of(ctx, told, side, SideLog.of(ctx, told, side, past))
+        if not newer.squashed:
+            first = _rest(base.version, told.version, [], _leftover(ctx, base.version, told.version, []))
+            return SideHistory(base.version, side.version, (first, *newer.transactions), untold=True)
+    return history_of(ctx, base, side, log)
+
+
+def _told_since(ctx: RepositoryContext, base: TableAt, side: TableAt, log: SideLog, past: Past) -> TableAt | None:
+    """The table at the oldest commit of a side after which no version is missing from its log."""
+    path, newest = side.version.path, side.version.version or 0
+    missing = max((v for v in range((base.version.version or 0) + 1, newest + 1) if v not in log.new), default=None)
+    found: TableAt | None = None
+    for manifest in past():
+        table = tree.get(ctx.manifests.nodes, TABLES, manifest.tables_root, path)
+        if missing is None or table is None or table.table_id != side.version.table_id:
+            break
+        if not missing <= (table.version if table.version is not None else -1) < newest:
+            if found is not None:
+                break
+            continue
+        found = TableAt(manifest.objects_root, table)
+    return found
 
 
 def history_of(ctx: RepositoryContext, base: TableAt, side: TableAt, log: SideLog) -> SideHistory:
