@@ -208,6 +208,30 @@ def test_a_revert_loses_no_row_of_a_compaction_that_was_undone(lake: Lake) -> No
     assert lake.live("main") == "ac"
 
 
+# -- files of before --------------------------------------------------------------------------------------------------
+
+
+def test_a_revert_after_a_rollback_brings_no_row_back_twice(lake: Lake) -> None:
+    start = lake.repo.branch("main").commit
+    lake.update("main", "a", "b")
+    deleted = lake.write("main", "DELETE", remove("b"))
+    lake.repo.rollback("main", RollbackRequest(start))
+    assert lake.live("main") == "a"
+    with pytest.raises(MergeConflict, match="1 conflict") as raised:
+        lake.repo.revert("main", ApplyRequest(deleted))
+    assert "versions of the same rows" in raised.value.conflicts[0].message
+    assert lake.live("main") == "a"
+
+
+def test_reverts_of_several_commits_in_any_order_bring_their_files_back(lake: Lake) -> None:
+    lake.write("main", "WRITE", add("b"), add("c"))
+    deletes = [lake.write("main", "DELETE", remove(path)) for path in "abc"]
+    for commit in (deletes[1], deletes[0], deletes[2]):
+        lake.repo.revert("main", ApplyRequest(commit))
+    assert lake.live("main") == "abc"
+    lake.check("main")
+
+
 # -- logs that were cleaned up ----------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from lakegate.tables.delta.backing import missing_features
 from lakegate.tables.delta.log_commit import LogCommit, action_of
 from lakegate.tables.delta.merge.clashes import Clash, clash, grouped, read_clashes
 from lakegate.tables.delta.merge.files import Carried, FileMerge, ReadVector, Sources
+from lakegate.tables.delta.merge.lineage import clashes_over_old_files
 from lakegate.tables.delta.merge.metadata import (
     laid_over,
     metadata_clashes,
@@ -207,6 +208,8 @@ class _Merge:
             found += self._invalid()
         found += transaction_clashes(ours, theirs)
         found += self._row_ids() + self._untracked()
+        sides = self._three.base, self._three.source, self._three.destination
+        found += clashes_over_old_files(self._ctx, sides, ours.transactions, theirs.transactions)
         base = self._three.base.version
         of_reads = (
             read_clashes(transaction, theirs.transactions, base, isolation, self._files.united)
