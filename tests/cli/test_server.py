@@ -121,3 +121,15 @@ def _check_run(shell: Any, commit: str, folder: Path) -> None:
     assert "can't be run" in shell.errors
     assert shell("pin", "--check").startswith("current")
     assert commit in (folder / "lakegate.lock").read_text()
+
+
+def test_damaged_bytes_are_not_handed_out_as_good(served: Any, tmp_path: Path) -> None:
+    served("repo", "create", "sales")
+    served("put", "-", "sales/main/f.txt", stdin=b"as written")
+    next((tmp_path / "lake/data/sales/data").rglob("??/*")).write_bytes(b"as damaged")
+    for lake in ((), ("--home", str(tmp_path / "lake"))):
+        served(*lake, "get", "sales/main/f.txt", "out.txt", status=1)
+        assert "are not those that were written. out.txt was not written." in served.errors
+        assert not [*tmp_path.glob("*out.txt*")]
+        assert served(*lake, "cat", "sales/main/f.txt", status=1) == "as damaged"
+        assert "are not those that were written. What was printed" in served.errors

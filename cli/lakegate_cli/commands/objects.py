@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +12,11 @@ import typer
 
 from lakegate.client.wire.nouns import page_to_json
 from lakegate.client.wire.objects import entry_to_json, listed_to_json
-from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound
+from lakegate.errors import Corrupt, ErrorKind, InvalidInput, LakegateError, NotFound
 from lakegate.ids import object_path
+from lakegate.interface import ObjectReader
 from lakegate.model import MAX_PAGE, CommonPrefix, ListRequest, PutRequest
+from lakegate.objectstore.streaming import verified
 from lakegate_cli.arguments import After, Amount, Meta, ObjectPath, pairs
 from lakegate_cli.files import write_file
 from lakegate_cli.output import many, more_of, pages, say, show_json, show_table, time_of
@@ -57,8 +60,8 @@ def cat(context: typer.Context, what: ObjectPath) -> None:
         show_json(entry_to_json(repository.stat(ref, path), repository.info.storage_namespace))
         return
     sys.stdout.flush()
-    for chunk in repository.open(ref, path).chunks():
-        sys.stdout.buffer.write(chunk)
+    for piece in _whole(repository.open(ref, path), "What was printed of them is not to be used."):
+        sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
 
 
@@ -98,7 +101,7 @@ def get(
     repository, ref, path = session(context).path(what)
     reader = repository.open(ref, path)
     target = file / path.rpartition("/")[2] if file.is_dir() else file
-    write_file(target, reader.chunks())
+    write_file(target, _whole(reader, f"{target} was not written."))
     if session(context).json:
         show_json(entry_to_json(reader.entry, repository.info.storage_namespace))
     else:
@@ -154,6 +157,14 @@ def rm(
         say(f"Deleted {many(count, 'object')} below {branch}/{path.rstrip('/')} (uncommitted).")
     else:
         say(f"Deleted {branch}/{path} (uncommitted).")
+
+
+def _whole(reader: ObjectReader, otherwise: str) -> Iterator[bytes]:
+    """Yields an object's bytes. Raises Corrupt at their end where they are damaged: what came before is in doubt."""
+    try:
+        yield from verified(reader.entry, reader.chunks())
+    except Corrupt as error:
+        raise Corrupt(f"{error.message} {otherwise}", hint=error.hint, details=error.details) from error
 
 
 def _nothing_at(ref: str, prefix: str) -> NotFound:
