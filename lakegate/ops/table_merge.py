@@ -36,6 +36,7 @@ from lakegate.tables.delta.merge.plan import Three
 from lakegate.tables.delta.merge.side_log import TableAt, cleaned_log
 from lakegate.tables.delta.merge.transactions import LAKEGATE
 from lakegate.tables.file_counts import with_counts
+from lakegate.tables.folders import has_parquet_name
 
 
 class TableMerge:
@@ -232,7 +233,7 @@ class TableMerge:
         """Takes the source's table: its log where that goes on from the destination's, else its state as a new
         version."""
         if source is None or destination is None or self._goes_on(source, destination):
-            return Decision(path, self._folder(path), taken(self._ctx, path, source, destination))
+            return Decision(path, self._folder(path, source), taken(self._ctx, path, source, destination))
         before = destination.version
         roots = self._sides.destination.objects_root, self._sides.source.objects_root
         heads = Heads(roots[0], destination, roots[1], source, self.placement.table_of)
@@ -253,7 +254,7 @@ class TableMerge:
     def _goes_on(self, source: TableVersion, destination: TableVersion) -> bool:
         """Tells whether the source's log holds the destination's versions as they are, and more. It may have been
         cleaned up: then the newest of them must have been in it."""
-        if source.format is not destination.format:
+        if not (is_delta(source) and is_delta(destination)):
             return True
         if (source.version or 0) <= (destination.version or 0):
             return False
@@ -269,9 +270,10 @@ class TableMerge:
         found = next((entry for entry in held if entry is not None), None)
         return found is not None and found.same_content(newest)
 
-    def _folder(self, table: str) -> Iterator[Change]:
+    def _folder(self, table: str, source: TableVersion | None) -> Iterator[Change]:
         """Makes the table's log the source's exactly; elsewhere in its folder the source's files come, those that the
-        source removed go, and what only the destination added stays."""
+        source removed go, and what only the destination added stays: but for Parquet files where the source has no
+        Delta table, since without a log to say otherwise they would be read as a dataset."""
         nodes = self._ctx.manifests.nodes
         differing = tree.diff(
             nodes,
@@ -280,12 +282,15 @@ class TableMerge:
             self._sides.source.objects_root,
             prefix=table + "/",
         )
+        bares_files = not is_delta(source)
         for change in differing:
             if self.placement.table_of(change.path) != table:
                 continue
             if change.right is not None or in_log(table, change.path):
                 yield change.path, change.right
-            elif tree.get(nodes, OBJECTS, self._sides.base.objects_root, change.path) is not None:
+            elif (bares_files and has_parquet_name(change.path)) or (
+                tree.get(nodes, OBJECTS, self._sides.base.objects_root, change.path) is not None
+            ):
                 yield change.path, None
 
     def _dataset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,8 @@ from lakegate.model import (
     Resolution,
     RollbackMode,
     RollbackRequest,
+    Strategy,
+    TableFormat,
     TableOutcome,
     Take,
 )
@@ -29,6 +32,7 @@ from lakegate.repository import EmbeddedRepository
 from lakegate.tables.delta import log
 from lakegate.tables.delta.log import read_bytes
 from lakegate.testing.delta import Line, add, log_body, metadata, protocol, remove
+from lakegate.testing.table_files import parquet_bytes
 
 INFO: Line = {"commitInfo": {"operation": "WRITE", "operationParameters": {"mode": "Append"}}}
 
@@ -70,6 +74,74 @@ def test_taking_the_source_brings_the_features_that_its_rules_need(repo: Embedde
     assert table.protocol is not None
     assert {"checkConstraints", "timestampNtz"} <= set(table.protocol.writer_features)
     assert table.properties["delta.constraints.c"] == "id > 0"
+
+
+# -- tables that one side dropped --------------------------------------------------------------------------------------
+
+
+def dropped(repo: EmbeddedRepository, branch: str, table: str) -> None:
+    for item in list(repo.list(branch, ListRequest(prefix=f"{table}/", amount=1000)).items):
+        repo.delete(branch, item.path)
+
+
+@pytest.mark.parametrize(
+    "options", [{"resolutions": (Resolution("t", Take.SOURCE),)}, {"strategy": Strategy.SOURCE_WINS}]
+)
+def test_taking_a_table_that_the_source_dropped_leaves_no_file_of_it(
+    repo: EmbeddedRepository, options: dict[str, Any]
+) -> None:
+    write(repo, "main", "t", 0, protocol(), metadata(), add("a.parquet"))
+    repo.create_branch("exp", "main")
+    dropped(repo, "exp", "t")
+    repo.commit("exp", CommitRequest("drop"))
+    repo.put("main", "t/README.md", b"words")
+    write(repo, "main", "t", 1, add("b.parquet"))
+    planned = repo.merge("exp", "main", MergeRequest(dry_run=True, **options)).tables
+    made = repo.merge("exp", "main", MergeRequest(**options)).tables
+    assert planned == made
+    assert [(told.path, told.outcome, told.files_removed) for told in made] == [("t", TableOutcome.REMOVED, 2)]
+    assert repo.tables("main").items == ()
+    assert [item.path for item in repo.list("main", ListRequest(prefix="t/")).items] == ["t/README.md"]
+
+
+def test_keeping_a_table_that_the_source_went_on_with_brings_none_of_its_files(repo: EmbeddedRepository) -> None:
+    write(repo, "main", "t", 0, protocol(), metadata(), add("a.parquet"))
+    repo.create_branch("exp", "main")
+    write(repo, "exp", "t", 1, add("b.parquet"))
+    dropped(repo, "main", "t")
+    repo.commit("main", CommitRequest("drop"))
+    repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.DESTINATION),)))
+    assert repo.tables("main").items == ()
+    assert list(repo.list("main", ListRequest(prefix="t/")).items) == []
+
+
+def test_a_dropped_table_leaves_no_file_that_only_the_destination_has(repo: EmbeddedRepository) -> None:
+    """One that no version names, as a writer leaves it that failed: without the log it would be a dataset's."""
+    write(repo, "main", "t", 0, protocol(), metadata(), add("a.parquet"))
+    repo.create_branch("exp", "main")
+    dropped(repo, "exp", "t")
+    repo.commit("exp", CommitRequest("drop"))
+    repo.put("main", "t/orphan.parquet", parquet_bytes({"id": [1]}))
+    repo.commit("main", CommitRequest("a writer failed"))
+    repo.merge("exp", "main", MergeRequest())
+    assert repo.tables("main").items == ()
+
+
+@pytest.mark.parametrize("took", ["one", "both"])
+def test_taking_a_dataset_that_stands_for_a_delta_table_brings_its_files_alone(
+    repo: EmbeddedRepository, took: str
+) -> None:
+    write(repo, "main", "t", 0, protocol(), metadata(), add("a.parquet"))
+    repo.create_branch("exp", "main")
+    for branch in ("exp", "main") if took == "both" else ("exp",):
+        dropped(repo, branch, "t")
+        repo.put(branch, f"t/{branch}.parquet", parquet_bytes({"id": [1]}))
+        repo.commit(branch, CommitRequest("a dataset"))
+    if took == "one":
+        write(repo, "main", "t", 1, add("b.parquet"))
+    repo.merge("exp", "main", MergeRequest(resolutions=(Resolution("t", Take.SOURCE),)))
+    assert repo.table("main", "t").format is TableFormat.PARQUET
+    assert live(repo, "main", "t") == {"exp.parquet"}
 
 
 # -- tables inside tables ---------------------------------------------------------------------------------------------
