@@ -47,7 +47,7 @@ ANSWERS: Mapping[ErrorKind, Answer] = MappingProxyType(
         K.USER_NOT_FOUND: Answer(404, "NoSuchKey"),
         K.PIN_NOT_FOUND: Answer(404, "NoSuchKey"),
         K.LAKE_NOT_FOUND: Answer(404, "NoSuchBucket"),
-        K.OBJECT_GONE: Answer(410, "NoSuchKey", 404),
+        K.OBJECT_GONE: Answer(410, "InvalidObjectState", 409),  # of 404 clients make "not there", and write it anew
         K.OBJECT_CHANGED: Answer(409, "InvalidObjectState"),
         # what is taken
         K.REPOSITORY_EXISTS: Answer(409, "BucketAlreadyOwnedByYou"),

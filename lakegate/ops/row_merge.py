@@ -16,6 +16,7 @@ from lakegate.engine.frame import View
 from lakegate.engine.row_merge import Partition, Rewrite, RowMerge, merge_rows
 from lakegate.engine.three_way import Versions, incompatible, line_up, three_way_frame
 from lakegate.errors import ErrorKind, Refused
+from lakegate.format.canonical import parse_json
 from lakegate.ids import CommitId, NodeId, new_id
 from lakegate.model import (
     Conflict,
@@ -30,6 +31,7 @@ from lakegate.model import (
 from lakegate.ops.objects import store_pieces
 from lakegate.snapshot import Snapshot
 from lakegate.tables.data_writer import DataFileWriter, partition_text
+from lakegate.tables.delta.backing import needed_features
 from lakegate.tables.delta.merge.transactions import LAKEGATE
 from lakegate.tables.delta.next_version import Addition, Draft, Removal, next_version
 from lakegate.tables.file_counts import FileCounts
@@ -62,6 +64,7 @@ _WRITTEN_FEATURES = frozenset(
         "vacuumProtocolCheck",
     }
 )
+_VARIANTS = frozenset({"variantType", "variantType-preview"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,8 @@ def _conflict(sides: RowMergeSides, resolution: Resolution, merge: RowMerge) -> 
 def _require_writable(table: TableVersion, *, removes: bool) -> None:
     protocol = table.protocol
     features = {*protocol.reader_features, *protocol.writer_features} if protocol is not None else set[str]()
+    if table.metadata is not None:  # deltalake puts them into the protocol of tables without any such column
+        features -= _VARIANTS - needed_features(parse_json(table.metadata))
     unknown = sorted(features - _WRITTEN_FEATURES)
     if unknown:
         raise incompatible(table.path, f"writing rows is not offered for tables with {', '.join(unknown)}")

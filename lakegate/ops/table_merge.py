@@ -37,6 +37,7 @@ from lakegate.tables.delta.merge.side_log import TableAt, cleaned_log
 from lakegate.tables.delta.merge.transactions import LAKEGATE
 from lakegate.tables.file_counts import with_counts
 from lakegate.tables.folders import has_parquet_name
+from lakegate.tables.schema_changes import definition_changes
 
 
 class TableMerge:
@@ -177,7 +178,7 @@ class TableMerge:
         before = destination.version
         if merged.conflict is not None:
             return Decision(path, iter(()), TableChange(path, TableOutcome.CONFLICT, before), (merged.conflict,))
-        note = f"by the key {', '.join(asked.key)}"
+        note = f"by the key {', '.join(asked.key)}{_left_behind(base, source, destination)}"
         report = TableChange(path, TableOutcome.MERGED_ROWS, before, merged.version, note=note)
         return Decision(path, iter(merged.changes), with_counts(report, merged.counts))
 
@@ -307,3 +308,12 @@ class TableMerge:
     def _dataset_merge(self, path: str, source: TableVersion | None, destination: TableVersion | None) -> DatasetMerge:
         dataset = Dataset(path, source, destination)
         return DatasetMerge(self._ctx, self._sides, dataset, self._resolutions, self.placement)
+
+
+def _left_behind(base: TableVersion | None, source: TableVersion, destination: TableVersion) -> str:
+    """Says what a merge of rows does not bring: the source's changes of the table's definition."""
+    mine, theirs, before = (
+        replace(version, protocol=None) for version in (destination, source, base if base is not None else destination)
+    )
+    left = [words for words in definition_changes(before, theirs) if words not in definition_changes(before, mine)]
+    return f"; columns and properties stay the destination's, without the source's {', '.join(left)}" if left else ""

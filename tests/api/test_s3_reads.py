@@ -46,7 +46,7 @@ def test_ranges(s3: S3Lake) -> None:
 
 
 @pytest.mark.parametrize("size", [10, 2 << 20])
-def test_an_imported_object_that_was_changed_is_refused(s3: S3Lake, tmp_path: Path, size: int) -> None:
+def test_an_imported_object_that_was_changed_or_is_gone_is_refused(s3: S3Lake, tmp_path: Path, size: int) -> None:
     file = tmp_path / "x"
     file.write_bytes(bytes(size))
     body = {"physical_address": f"file://{file}", "checksum": "", "size_bytes": size}
@@ -63,6 +63,10 @@ def test_an_imported_object_that_was_changed_is_refused(s3: S3Lake, tmp_path: Pa
     for headers in ({}, {"range": "bytes=3-4"}):
         read = web.get(f"{url}/refs/main/objects", params={"path": "x"}, headers=headers, auth=login)
         assert (read.status_code, read.json()["code"]) == (409, "object_changed")
+    file.unlink()
+    for reply in (s3.get("main/x"), s3.get("main/x", range="bytes=3-4")):  # 404 would be "not there": it is listed
+        assert (reply.status, reply.code) == (409, "InvalidObjectState")
+        assert str(file) in reply.text("Message")
 
 
 def test_an_empty_object_is_read_whole(s3: S3Lake) -> None:

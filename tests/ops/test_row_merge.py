@@ -247,6 +247,35 @@ def test_a_delta_table_gets_a_version_that_clients_read(repo: EmbeddedRepository
     assert sum(1 for path, entry in found.changes if entry is not None and path.endswith(".parquet")) == 3
 
 
+def test_what_a_merge_of_rows_does_not_bring_is_told(repo: EmbeddedRepository, tmp_path: Path) -> None:
+    """On a table that deltalake gave the feature variantType, though no column is a variant."""
+    days = {"exp": "interval 10 days", "main": "interval 20 days"}
+    rows = pa.table({"id": pa.array([1, 2], pa.int64()), "v": ["a", "b"]})
+    vectors = {"delta.enableDeletionVectors": "true"}
+    write_deltalake(tmp_path / "base", rows, configuration=vectors)
+    assert "variantType" in (DeltaTable(tmp_path / "base").protocol().writer_features or ())
+    put_folder(repo, "main", tmp_path / "base", "t")
+    repo.commit("main", CommitRequest("base"))
+    repo.create_branch("exp", "main")
+    for number, (branch, kept) in enumerate(days.items(), 1):
+        shutil.copytree(tmp_path / "base", tmp_path / branch)
+        table = DeltaTable(tmp_path / branch)
+        table.update(new_values={"v": branch}, predicate=f"id = {number}")
+        table.alter.set_table_properties({"delta.logRetentionDuration": kept})
+        put_folder(repo, branch, tmp_path / branch, "t")
+        repo.commit(branch, CommitRequest("change"))
+    (planned,) = repo.merge("exp", "main", MergeRequest(dry_run=True, resolutions=(ID,))).tables
+    (made,) = repo.merge("exp", "main", MergeRequest(resolutions=(ID,))).tables
+    assert planned == made
+    assert made.note == (
+        "by the key id; columns and properties stay the destination's, without the source's property "
+        "delta.logRetentionDuration set to interval 10 days"
+    )
+    assert repo.table("main", "t").properties["delta.logRetentionDuration"] == days["main"]
+    found = repo.read_table("main", "t").to_table().to_pylist()
+    assert sorted((row["id"], row["v"]) for row in found) == [(1, "exp"), (2, "main")]
+
+
 def refusal(repo: EmbeddedRepository, refs: tuple[str, str, str], resolution: Resolution) -> LakegateError:
     with pytest.raises(LakegateError) as caught:
         merged(repo, refs, resolution)

@@ -42,6 +42,11 @@ def missing_features(protocol: Protocol, metadata: Action) -> set[str]:
     return {choice[0] for choice in _needed(metadata) if not any(_supports(protocol, name) for name in choice)}
 
 
+def needed_features(metadata: Action) -> set[str]:
+    """The features that the metadata makes use of, where the protocol has them; of some that do alike, all."""
+    return {name for choice in _needed(metadata) for name in choice}
+
+
 def _supports(protocol: Protocol, feature: str) -> bool:
     if feature not in writer_features(protocol):
         return False
