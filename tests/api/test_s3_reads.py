@@ -273,6 +273,18 @@ def test_what_is_not_built_is_refused_by_name(s3: S3Lake, query: str) -> None:
         assert query.partition("&")[0] in reply.text("Message")
 
 
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+@pytest.mark.parametrize("query", ["versioning", "location", "policy", "abac", "metadataTable", "nonsense=1"])
+def test_what_is_asked_of_a_part_of_a_bucket_does_not_make_or_delete_it(s3: S3Lake, method: str, query: str) -> None:
+    for bucket in (s3.repository, f"{s3.repository}.main", "not-there-yet"):
+        reply = s3.ask(Request(method, f"/{bucket}", query))
+        assert (reply.status, reply.code) == (501, "NotImplemented")
+        assert query.partition("=")[0] in reply.text("Message")
+    assert s3.ask(Request("HEAD", f"/{s3.repository}")).status == 200
+    assert s3.ask(Request("HEAD", "/not-there-yet")).status == 404
+    assert s3.ask(Request("PUT", f"/{s3.repository}", "x-id=CreateBucket")).code == "BucketAlreadyOwnedByYou"
+
+
 def _branch(lake: S3Lake, name: str) -> None:
 
     url = f"{lake.url}/api/v1/repositories/{lake.repository}/branches"

@@ -61,6 +61,8 @@ _UNBUILT = frozenset(
         "website",
     ]
 )
+# Query parameters that say who signed a request, beside those that start with `x-`: they ask for nothing.
+_SIGNATURE = frozenset({"AWSAccessKeyId", "Expires", "Signature"})
 
 
 class S3Gateway:
@@ -122,6 +124,8 @@ class S3Gateway:
 
     async def _in_bucket(self, call: Call, bucket: Bucket, key: str) -> Answer:
         request = call.request
+        if request.method in ("PUT", "DELETE") and not key and _asks_more(request):
+            raise _unknown(request)
         if request.method == "PUT" and not key:
             return await buckets.create_bucket(call, bucket)
         repository = await self._repository(call, bucket)
@@ -176,6 +180,11 @@ def _bucket_operation(request: S3Request) -> Callable[[BucketCall], Awaitable[An
             return listing.list_versions
         return listing.list_v2 if query.get("list-type") == "2" else listing.list_v1
     raise _unknown(request)
+
+
+def _asks_more(request: S3Request) -> bool:
+    """Tells whether a request is of a part of a bucket, by its query: it must not make or delete the bucket itself."""
+    return any(name not in _SIGNATURE and not name.lower().startswith("x-") for name in request.query)
 
 
 def _unknown(request: S3Request) -> S3Refusal:
