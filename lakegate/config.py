@@ -17,7 +17,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +37,7 @@ class S3Settings:
     endpoint            URL of an S3 server other than AWS
     allow_http          None: allowed where the endpoint's URL says `http://`
     virtual_host_style  bucket in the host name; most servers other than AWS want False
+    gateway             the lake's own address, where S3 storage would be looked for there; not to be set
     """
 
     endpoint: str | None = None
@@ -46,6 +47,7 @@ class S3Settings:
     session_token: str | None = field(default=None, repr=False)
     allow_http: bool | None = None
     virtual_host_style: bool = False
+    gateway: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ class _Reader:
             "storage",
             "LAKEGATE_STORAGE_",
             {
-                "s3": self.section(S3Settings, "storage.s3", "LAKEGATE_S3_", {}),
+                "s3": self._s3(),
                 "gcs": self.section(GcsSettings, "storage.gcs", "LAKEGATE_GCS_", {}),
                 "azure": self.section(AzureSettings, "storage.azure", "LAKEGATE_AZURE_", {}),
             },
@@ -215,6 +217,14 @@ class _Reader:
             if value < 0:
                 raise _invalid(f"The setting {name} is {value}.", "Sizes are in bytes and not below 0.")
         return settings
+
+    def _s3(self) -> S3Settings:
+        """Notices `lakegate env`, which points all S3 clients of a shell at the lake: that of its own storage too. It
+        tells so in LAKEGATE_GATEWAY, because who works on the lake's folder there takes LAKEGATE_URL away."""
+        found = self.section(S3Settings, "storage.s3", "LAKEGATE_S3_", {"gateway": None})
+        endpoint = found.endpoint or self._environment.get("AWS_ENDPOINT_URL_S3", "")
+        own = {self._environment.get(name, "").rstrip("/") for name in ("LAKEGATE_URL", "LAKEGATE_GATEWAY")}
+        return replace(found, gateway=endpoint) if endpoint and endpoint.rstrip("/") in own else found
 
     def section(self, kind: Callable[..., S], table: str, prefix: str, given: Mapping[str, Any]) -> S:
         """Makes one dataclass of its table; an environment variable beats the file. `given` are fields as they are."""

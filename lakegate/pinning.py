@@ -158,7 +158,7 @@ def job_environment(
 
     `commit` goes into LAKEGATE_COMMIT; without it the commit of the pins does, where all have one.
     """
-    variables = {"AWS_ENDPOINT_URL_S3": url, "AWS_REGION": _REGION, "LAKEGATE_URL": url}
+    variables = {"AWS_ENDPOINT_URL_S3": url, "AWS_REGION": _REGION, "LAKEGATE_URL": url, "LAKEGATE_GATEWAY": url}
     if url.startswith("http://"):
         variables["AWS_ALLOW_HTTP"] = "true"
     if credentials is not None:

@@ -113,6 +113,13 @@ class StoreOpener:
         if url.scheme == "memory":
             memory = MemoryStore()
             return Bucket(url="memory:///", store=memory, once=memory, retries=0, in_memory=True)
+        if url.scheme == "s3" and self._settings.s3.gateway is not None:
+            raise InvalidInput(
+                ErrorKind.INVALID_CONFIG,
+                f"{root} would be looked for at {self._settings.s3.gateway}, which is the lake's own address.",
+                hint="Set LAKEGATE_S3_ENDPOINT, LAKEGATE_S3_ACCESS_KEY_ID and LAKEGATE_S3_SECRET_ACCESS_KEY to those "
+                "of the storage, or use a shell without the variables of `lakegate env` (AWS_ENDPOINT_URL_S3, AWS_...).",
+            )
         makers: dict[str, Any] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
         maker = makers[url.scheme]
         config = self._config(url.scheme)

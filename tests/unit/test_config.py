@@ -16,6 +16,8 @@ from lakegate.config import (
     server_settings,
 )
 from lakegate.errors import ErrorKind, InvalidInput
+from lakegate.objectstore.opener import StoreOpener
+from lakegate.pinning import job_environment
 
 HOME = Path("/lake")
 
@@ -134,6 +136,23 @@ def test_faults_are_named(text: str, said: str) -> None:
     assert caught.value.kind is ErrorKind.INVALID_CONFIG
     assert caught.value.hint
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {**job_environment("http://lake:8000", None, ()), "LAKEGATE_URL": ""},
+        {"LAKEGATE_URL": "http://lake:8000", "AWS_ENDPOINT_URL_S3": "http://lake:8000/"},
+        {"LAKEGATE_URL": "http://lake:8000", "LAKEGATE_S3_ENDPOINT": "http://lake:8000"},
+    ],
+)
+def test_storage_is_not_looked_for_at_the_lakes_own_address(environment: dict[str, str]) -> None:
+    settings = server_settings(HOME, {}, environment).lake.storage
+    with pytest.raises(InvalidInput, match=r"which is the lake's own address.*LAKEGATE_S3_ENDPOINT") as caught:
+        StoreOpener(settings).open("s3://other/x")
+    assert caught.value.kind is ErrorKind.INVALID_CONFIG
+    elsewhere = environment | {"LAKEGATE_S3_ENDPOINT": "http://store:9000"}
+    assert server_settings(HOME, {}, elsewhere).lake.storage.s3.gateway is None
 
 
 @pytest.mark.parametrize(
