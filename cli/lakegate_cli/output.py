@@ -1,7 +1,8 @@
 """How answers look: tables for people, JSON for programs, one line for an error.
 
 On a terminal tables have columns; elsewhere headings and rows are lines of tab-separated values, so that `cut`, `awk`
-and spreadsheets work. Nothing is ever cut short. Rich is imported only where something is drawn on a terminal.
+and spreadsheets work. Nothing is ever cut short. Control characters, which a terminal would obey, are written as
+`\\x1b`, but for newlines and tabs; JSON has its own way. Rich is imported only where something is drawn on a terminal.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from lakegate.model import Page
 
 T = TypeVar("T")
 
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A)}
 _UNCUT = 100_000  # columns: what is wider than the terminal runs on in its next line
 
 
@@ -64,7 +66,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], stream:
     out: TextIO = sys.stdout if stream is None else stream
     if not out.isatty():
         for row in (columns, *rows):
-            out.write("\t".join(_one_line(str(value)) for value in row) + "\n")
+            out.write("\t".join(_one_line(_harmless(value)) for value in row) + "\n")
         return
     from rich.console import Console
     from rich.table import Table
@@ -72,7 +74,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], stream:
 
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(Text(str(value)) for value in row))
+        table.add_row(*(Text(_harmless(value)) for value in row))
     # Rich heeds a width on every terminal only where a height comes with it.
     Console(file=out, highlight=False, width=_UNCUT, height=1).print(table)
 
@@ -81,17 +83,17 @@ def show_fields(fields: Sequence[tuple[str, object]]) -> None:
     """Prints names and values, one pair a line."""
     width = max((len(name) for name, _ in fields), default=0)
     for name, value in fields:
-        sys.stdout.write(f"{name.ljust(width)}  {value}\n")
+        sys.stdout.write(f"{_harmless(name).ljust(width)}  {_harmless(value)}\n")
 
 
 def say(text: str) -> None:
     """Prints one line."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(_harmless(text) + "\n")
 
 
 def warn(text: str) -> None:
     """Prints one line on standard error."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(_harmless(text) + "\n")
 
 
 def warn_of(warnings: Sequence[str]) -> None:
@@ -130,6 +132,11 @@ def pages(fetch: Callable[[str], Page[T]], amount: int, after: str = "") -> Page
         after = page.next_after
         if not after or len(items) >= amount:
             return Page(tuple(items), after)
+
+
+def _harmless(value: object) -> str:
+    """A text as a terminal shows it and does not obey it."""
+    return str(value).translate(_CONTROLS)
 
 
 def _one_line(text: str) -> str:

@@ -118,7 +118,7 @@ class StoreOpener:
                 ErrorKind.INVALID_CONFIG,
                 f"{root} would be looked for at {self._settings.s3.gateway}, which is the lake's own address.",
                 hint="Set LAKEGATE_S3_ENDPOINT, LAKEGATE_S3_ACCESS_KEY_ID and LAKEGATE_S3_SECRET_ACCESS_KEY to those "
-                "of the storage, or use a shell without the variables of `lakegate env` (AWS_ENDPOINT_URL_S3, AWS_...).",
+                "of the storage, or use a shell without the variables of `lakegate env` (AWS_ENDPOINT_URL_S3, ...).",
             )
         makers: dict[str, Any] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
         maker = makers[url.scheme]

@@ -180,6 +180,21 @@ def test_a_listing_goes_on_where_it_stopped(lakegate: Any) -> None:
     assert lakegate("branch", "list", "sales", "--after", "b2").split()[2::2] == ["b3", "main"]
 
 
+def test_a_terminal_does_not_obey_what_others_wrote(lakegate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = "a\x1b]0;title\x07\x9b31m\tb"
+    lakegate("put", "-", "sales/main/a", stdin=b"1")
+    seen = lakegate("commit", "sales/main", "-m", message, "--meta", "by=\x1b[2J")
+    seen += lakegate("show", "sales/main") + lakegate("log", "sales/main")
+    lakegate("show", "sales/\x1bc", status=1)
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    show_table(("message",), [(message,)], terminal)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", re.sub(r"\x1b\[\d*m", "", terminal.getvalue()))
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", seen + lakegate.errors)
+    assert seen.count(r"a\x1b]0;title\x07\x9b31m") == 3
+    assert lakegate.json("show", "sales/main")["message"] == message
+
+
 def test_a_log_that_lists_nothing_says_why(lakegate: Any) -> None:
     lakegate("put", "-", "sales/main/a/f.txt", stdin=b"one")
     lakegate("commit", "sales/main", "-m", "first")
