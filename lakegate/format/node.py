@@ -27,43 +27,32 @@ class Node:
     """One node of a tree: a range (level 0, rows of its kind) or an inner node (level 1 and up, rows of children).
 
     The id is hashed from kind, level and rows when first asked for; a node read by id carries the id it was asked by,
-    and `ensure_hashed` tells whether it is what the rows hash to.
+    and `verify` tells whether it is what the rows hash to.
     """
 
-    __slots__ = ("_id", "_is_hashed", "kind", "level", "rows")
+    __slots__ = ("_id", "kind", "level", "rows")
 
     def __init__(self, kind: str, level: int, rows: Rows, node_id: NodeId | None = None) -> None:
         self.kind = kind
         self.level = level
         self.rows = rows
         self._id = node_id
-        self._is_hashed = False
 
     @property
     def id(self) -> NodeId:
         if self._id is None:
             self._id = node_id(self.kind, self.level, self.rows)
-            self._is_hashed = True
         return self._id
 
     @property
     def nbytes(self) -> int:
         return self.rows.nbytes
 
-    def compact(self) -> Node:
-        """The same node, not keeping a much larger run of rows alive."""
-        node = Node(self.kind, self.level, self.rows.compact(), self.id)
-        node._is_hashed = self._is_hashed
-        return node
-
-    def ensure_hashed(self) -> None:
-        """Hashes the rows, the first time. Raises Corrupt where they are not what the node's id promises."""
-        if self._is_hashed:
-            return
+    def verify(self) -> None:
+        """Hashes the rows. Raises Corrupt where they are not what the node's id promises."""
         found = node_id(self.kind, self.level, self.rows)
         if found != self.id:
             raise Corrupt(f"The node {self.id} holds rows that hash to {found}.", hint=_HINT)
-        self._is_hashed = True
 
 
 def node_id(kind: str, level: int, rows: Rows) -> NodeId:
@@ -140,7 +129,7 @@ def decode_node(node_id: NodeId, data: bytes, *, rehash: bool = True) -> Node:
         raise Corrupt(f"The node {node_id} can't be read as Parquet: {error}.", hint=_HINT) from error
     node = Node(kind, level, rows, node_id)
     if rehash or metadata.get(KEY_NODE) != node_id.encode():
-        node.ensure_hashed()
+        node.verify()
     return node
 
 

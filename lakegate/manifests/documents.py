@@ -37,14 +37,16 @@ class Manifests:
         self._manifests: Cache[ManifestId, Manifest] = Cache(_MANIFESTS, lambda _: 1)
         self.entries: Cache[tuple[NodeId, str], Entry] = Cache(_ENTRIES, lambda _: 1)
         self.nodes = StoredNodes(store, memory or node_cache(_DEFAULT_CACHE_BYTES), disk)
-        self.shown_nodes = ShownNodes(self.nodes)
+
+    def shown_nodes(self) -> ShownNodes:
+        """The nodes for one walk, whose outcome is shown and never written on."""
+        return ShownNodes(self.nodes)
 
     def scratch(self, folder: Path) -> Manifests:
         """The same documents, with nodes that are written to a folder alone: for a look at what a change would make.
         The caller closes the nodes."""
         looking = copy(self)
         looking.nodes = ScratchNodes(self.nodes, folder)
-        looking.shown_nodes = ShownNodes(looking.nodes)
         return looking
 
     # -- commits ------------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ class StoredNodes:
     Reads and writes that overlap run in a few threads: decoding, hashing and fsync release the interpreter.
     """
 
-    _hashes = True  # rows are hashed, once, before anyone sees them
+    _rehash = True
 
     def __init__(self, store: ObjectStore, memory: NodeCache, disk: DiskCache | None = None) -> None:
         self._store = store
@@ -51,8 +51,6 @@ class StoredNodes:
             return decode_node(node, self._stored(node))
         found = self._memory.get(node, scan=scan)
         if found is not None:
-            if self._hashes:
-                found.ensure_hashed()
             return found
         with self._lock:
             under_way = self._reading.get(node)
@@ -78,7 +76,7 @@ class StoredNodes:
         node_id = node.id
         if not self._store.put_if_absent(node_key(node_id), encode_node(node)):
             decode_node(node_id, self._stored(node_id))  # what stands under the name may be damaged
-        self._memory.put(node_id, node.compact(), scan=True)
+        self._memory.put(node_id, Node(node.kind, node.level, node.rows.compact(), node_id), scan=True)
         return node_id
 
     def submit(self, node: Node) -> Future[NodeId]:
@@ -106,7 +104,7 @@ class StoredNodes:
     def _load(self, node: NodeId, *, scan: bool) -> Node:
         loaded = self._on_disk(node)
         if loaded is None:
-            loaded = decode_node(node, self._stored(node), rehash=self._hashes)
+            loaded = decode_node(node, self._stored(node), rehash=self._rehash)
         self._memory.put(node, loaded, scan=scan)
         return loaded
 
@@ -115,7 +113,7 @@ class StoredNodes:
         if data is None:
             return None
         try:
-            return decode_node(node, data, rehash=self._hashes)
+            return decode_node(node, data, rehash=self._rehash)
         except Corrupt:  # a cache proves nothing: the store is asked
             return None
 
@@ -133,14 +131,19 @@ class StoredNodes:
 
 
 class ShownNodes(StoredNodes):
-    """Nodes of a repository that are read to be shown, and never written on: their pages' checksums are held against
-    their bytes, and their rows are not hashed, which is a third of the time of a walk over two trees."""
+    """Nodes of a repository for one walk, whose outcome is shown and never written on: their pages' checksums are held
+    against their bytes, and their rows are not hashed, which is a third of the time of a walk over two trees. So they
+    go into no cache that others read."""
 
-    _hashes = False
+    _rehash = False
 
     def __init__(self, base: StoredNodes) -> None:
-        super().__init__(base._store, base._memory, base._disk)
+        super().__init__(base._store, node_cache(4 * _PASSING_BYTES), base._disk)
         self._base = base
+
+    def _load(self, node: NodeId, *, scan: bool) -> Node:
+        found = self._base._memory.get(node, scan=scan)
+        return found if found is not None else super()._load(node, scan=scan)
 
     def _executor(self) -> ThreadPoolExecutor:
         with self._base._lock:

@@ -107,7 +107,9 @@ class DatasetMerge:
             side, take, outcome = self._sides.source, Take.SOURCE, TableOutcome.REMOVED
         folder = DatasetFolder(path, False, lambda file: self._placement.table_of(file) != path)
         # The other side, a dataset, holds no such file: one that this side did not touch goes.
-        for change in changes(self._ctx, self._sides.base.objects_root, side.objects_root, prefix=path + "/"):
+        for change in changes(
+            self._ctx.manifests.nodes, self._sides.base.objects_root, side.objects_root, prefix=path + "/"
+        ):
             if change.right is None or not folder.holds(change.path) or folder.is_parquet(change.path):
                 continue
             if change.left is None or self._resolutions.take(change.path) is take:
@@ -164,14 +166,17 @@ class DatasetMerge:
         return {
             change.path.rpartition("/")[0]
             for change in changes(
-                self._ctx, self._sides.base.objects_root, side.objects_root, prefix=self._dataset.path + "/"
+                self._ctx.manifests.nodes,
+                self._sides.base.objects_root,
+                side.objects_root,
+                prefix=self._dataset.path + "/",
             )
             if change.kind is not ChangeKind.ADDED and self._placement.table_of(change.path) == self._dataset.path
         }
 
     def _partition(self, folder: str) -> Iterator[Change]:
         for change in changes(
-            self._ctx,
+            self._ctx.manifests.nodes,
             self._sides.destination.objects_root,
             self._sides.source.objects_root,
             prefix=folder + "/",

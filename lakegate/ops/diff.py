@@ -28,7 +28,7 @@ def diff(
     if three_dot:
         before = base_of(ctx, before, after)
     roots = staging.objects_root(ctx, before), staging.objects_root(ctx, after)
-    return _page(lambda start: changes(ctx, *roots, request.prefix, start), request)
+    return _page(partial(changes, ctx.manifests.shown_nodes(), *roots, request.prefix), request)
 
 
 def uncommitted(ctx: RepositoryContext, branch: str, request: ListRequest) -> Page[ObjectChange]:
@@ -42,10 +42,10 @@ def uncommitted(ctx: RepositoryContext, branch: str, request: ListRequest) -> Pa
 
 
 def changes(
-    ctx: RepositoryContext, left: NodeId, right: NodeId, prefix: str = "", after: str = ""
+    nodes: tree.NodeStore, left: NodeId, right: NodeId, prefix: str = "", after: str = ""
 ) -> Iterator[ObjectChange]:
     """Yields what a reader sees differ between two trees of objects, in order; reads only nodes that differ."""
-    for found in tree.diff(ctx.manifests.shown_nodes, OBJECTS, left, right, prefix, after):
+    for found in tree.diff(nodes, OBJECTS, left, right, prefix, after):
         change = change_of(found.path, found.left, found.right)
         if change is not None:
             yield change

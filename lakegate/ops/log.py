@@ -48,11 +48,12 @@ def _touches(ctx: RepositoryContext, commit: Commit, request: LogRequest) -> boo
     before = staging.objects_root(ctx, commit.parents[0]) if commit.parents else None
     if before is None:
         return False
+    nodes = ctx.manifests.shown_nodes()
     for prefix in request.prefixes:
-        if next(changes(ctx, before, after, prefix), None) is not None:
+        if next(changes(nodes, before, after, prefix), None) is not None:
             return True
     for path in request.paths:
-        change = next(changes(ctx, before, after, path), None)
+        change = next(changes(nodes, before, after, path), None)
         if change is not None and change.path == path:
             return True
     return False

@@ -240,7 +240,7 @@ class _Plan:
 
     def _by_path(self) -> Iterator[Change]:
         for scope in self._scopes:
-            for change in changes(self._ctx, self.head.objects_root, self._wanted.objects_root, scope):
+            for change in changes(self._ctx.manifests.nodes, self.head.objects_root, self._wanted.objects_root, scope):
                 if not self._in_scope(change.path) or self._is_kept(change.path):
                     continue
                 if change.kind is ChangeKind.ADDED:

@@ -25,7 +25,7 @@ class MemoryNodes:
         if found is None:
             raise Corrupt(f"The node {node} is missing.")
         if verify:
-            found.ensure_hashed()
+            found.verify()
         return found
 
     def prefetch(self, nodes: Iterable[NodeId]) -> None:

@@ -151,18 +151,23 @@ def test_a_flipped_bit_is_found(store: FaultyStore, folder: Path) -> None:
         warm.nodes.read(root, verify=True)
 
 
-def test_what_was_read_to_be_shown_is_hashed_before_it_is_written_on(store: FaultyStore, folder: Path) -> None:
+def test_what_was_read_to_be_shown_is_in_no_cache_of_others(store: FaultyStore, folder: Path) -> None:
     root = build(Manifests(store))
     path = folder / node_key(root)
-    node = decode_node(root, path.read_bytes())
+    good = path.read_bytes()
+    node = decode_node(root, good)
     forged = Node(node.kind, node.level, node.rows.slice(0, 1), root)  # names itself, with right checksums
     path.chmod(0o600)
     path.write_bytes(encode_node(forged))
     manifests = Manifests(store)
-    manifests.shown_nodes.prefetch([root])
-    assert len(manifests.shown_nodes.read(root, scan=True).rows) == 1
+    shown = manifests.shown_nodes()
+    shown.prefetch([root])
+    assert len(shown.read(root, scan=True).rows) == 1
     with pytest.raises(Corrupt, match="hash to"):
         manifests.nodes.read(root, scan=True)
+    path.write_bytes(good)
+    assert len(manifests.nodes.read(root).rows) == len(node.rows)
+    assert len(manifests.shown_nodes().read(root).rows) == len(node.rows)
 
 
 def test_a_tree_of_another_kind_is_not_read_as_this_one(store: FaultyStore) -> None:
