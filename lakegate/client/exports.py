@@ -23,7 +23,7 @@ from lakegate.log_paths import LOG, is_log, log_folder_of
 from lakegate.model import Entry, ExportRequest, Job, JobState, ListRequest, Progress
 from lakegate.objectstore.keys import TEMPORARY_PREFIX
 from lakegate.objectstore.streaming import verified
-from lakegate.objectstore.unfinished import clear, hold
+from lakegate.objectstore.unfinished import clear, make_held
 
 if TYPE_CHECKING:
     from lakegate.interface import Repository
@@ -203,17 +203,16 @@ class _Download:
 
     def _write(self, entry: Entry, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(TEMPORARY_PREFIX + new_id())
+        opened, part = make_held(str(file.parent))
         try:
-            with part.open("wb") as out:
-                hold(out.fileno())
+            with os.fdopen(opened, "wb") as out:
                 for piece in verified(entry, self._repository.open(self.commit, entry.path).chunks()):
                     out.write(piece)
                 out.flush()
                 os.fsync(out.fileno())
-                part.replace(file)
+                Path(part).replace(file)
         finally:
-            part.unlink(missing_ok=True)
+            Path(part).unlink(missing_ok=True)
 
     def _is_done(self, entry: Entry, file: Path) -> bool:
         if not file.is_file() or file.stat().st_size != entry.size:

@@ -16,16 +16,14 @@ from pathlib import Path
 from threading import Lock
 
 from lakegate.errors import Corrupt, LakegateError
-from lakegate.ids import new_id
 from lakegate.objectstore import failures
-from lakegate.objectstore.keys import TEMPORARY_PREFIX, addressable, check_key
+from lakegate.objectstore.keys import addressable, check_key
 from lakegate.objectstore.protocol import ObjectWriter, StoredObject
-from lakegate.objectstore.unfinished import hold
+from lakegate.objectstore.unfinished import make, make_held
 from lakegate.objectstore.walk import walk
 
 _KNOWN_FOLDERS = 100_000
 _READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _COPY_BYTES = 64 << 20
 
 
@@ -280,13 +278,10 @@ class LocalWriter:
         self._key = key
         self._path = store.target(key)
         self._folder = self._path.rpartition("/")[0]
-        self._temporary = f"{self._folder}/{TEMPORARY_PREFIX}{new_id()}"
         try:
-            self._fd = self._create()
+            self._fd, self._temporary = self._create()
         except OSError as error:
             raise self._failed(error) from error
-        if replace_at is not None:
-            hold(self._fd)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data).cast("B")
@@ -343,14 +338,15 @@ class LocalWriter:
             except OSError:
                 return  # it has its name already, or is garbage that nothing lists
 
-    def _create(self) -> int:
+    def _create(self) -> tuple[int, str]:
+        make_file = make if self._replace_at is None else make_held
         for _ in range(3):
             self._store.make_folder(self._folder)
             try:
-                return os.open(self._temporary, _CREATE_FLAGS, 0o666)
+                return make_file(self._folder)
             except FileNotFoundError:
                 continue  # someone removed the empty folder in between
-        return os.open(self._temporary, _CREATE_FLAGS, 0o666)
+        return make_file(self._folder)
 
     def _link(self) -> bool:
         os.close(self._fd)

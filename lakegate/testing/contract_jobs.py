@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from lakegate.ids import JobId
 from lakegate.interface import Repository
 from lakegate.model import CommitRequest, ExportRequest, ImportKind, ImportRequest, ImportSource, Job, JobState
 from lakegate.objectstore.keys import TEMPORARY_PREFIX
-from lakegate.objectstore.unfinished import hold
+from lakegate.objectstore.unfinished import make_held
 from lakegate.testing.contract_work import commit, content, refused
 from lakegate.testing.delta import add, log_body, metadata, protocol
 
@@ -195,18 +196,16 @@ class JobsContract:
         for half in halves:
             half.parent.mkdir(parents=True, exist_ok=True)
             half.write_text("half of")
-        beside = cut / f"many/{TEMPORARY_PREFIX}2"  # an export runs beside this one
-        beside.write_text("half of")
+        held, beside = make_held(str(cut / "many"))  # by an export that runs beside this one
         seen: list[int] = []
         repo.export(ExportRequest("main", str(cut), dry_run=True))
         assert all(half.exists() for half in halves)
-        with beside.open() as held:
-            assert hold(held.fileno())
+        with os.fdopen(held, "wb"):
             job = repo.export(ExportRequest("main", str(cut)), lambda done, total: seen.append(done))
         assert (job.result["objects"], job.result["skipped"]) == (43, 3)
         assert seen == sorted(seen)
         assert not any(half.exists() for half in halves)
-        beside.unlink()
+        Path(beside).unlink()
         assert self._files(cut) == self._files(whole)
         (cut / "in/a.txt").write_text("BYTES OF A.TXT")
         with refused(Refused, ErrorKind.DESTINATION_NOT_EMPTY):
