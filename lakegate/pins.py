@@ -302,5 +302,6 @@ def _invalid(why: str) -> InvalidInput:
     return InvalidInput(
         ErrorKind.INVALID_PIN_FILE,
         f"The pin file can't be read: {why}.",
-        hint="Take the file back from git, or pin anew.",
+        hint="Take the file back from git; else delete it, and pin anew what it pinned: "
+        "lakegate pin REPOSITORY/REF --name NAME.",
     )

@@ -137,7 +137,7 @@ class Manifests:
                 ErrorKind.NAMESPACE_IN_USE,
                 f"The storage namespace {self._store.url} holds another repository"
                 + (f", {found.name!r}." if found is not None else "."),
-                hint="Choose an empty place.",
+                hint="Choose an empty place (`lakegate repo create NAME --storage URL`).",
             )
 
 

@@ -32,7 +32,7 @@ def create_repository(ctx: RepositoryContext) -> RepositoryInfo:
                 ErrorKind.NAMESPACE_IN_USE,
                 f"The storage namespace {info.storage_namespace} holds the data of a repository {present.name!r} "
                 "already.",
-                hint="Choose an empty place, or move that data away.",
+                hint="Choose an empty place (`lakegate repo create NAME --storage URL`), or move that data away.",
             )
         ctx = replace(ctx, info=replace(info, id=present.id, created=present.created))
     if present is None:

@@ -172,6 +172,30 @@ def test_a_name_that_was_a_short_commit_id_is_warned_of(lakegate: Any) -> None:
     assert lakegate.errors == ""
 
 
+def test_a_ref_with_the_name_of_a_repository_is_warned_of(lakegate: Any) -> None:
+    for noun in ("branch", "tag"):
+        lakegate("repo", "create", f"{noun}-x")
+        lakegate(noun, "create", f"sales/{noun}-x")
+        assert lakegate.errors.startswith(
+            f"warning: {noun}-x is a repository, and a ref in sales. Where sales is set, "
+        )
+        assert f"lake://{noun}-x/REF/PATH or lake://sales/{noun}-x/PATH." in lakegate.errors
+    lakegate("branch", "create", "sales/new")
+    lakegate("use", "sales")
+    lakegate("repo", "create", "new")
+    assert lakegate.errors.startswith("warning: new is a repository, and a ref in sales.")
+    lakegate("repo", "create", "other")
+    assert lakegate.errors == ""
+
+
+def test_a_place_that_holds_data_is_refused_with_the_option_for_another(lakegate: Any) -> None:
+    lakegate("repo", "delete", "sales", "--force")
+    lakegate("repo", "create", "sales", status=1)
+    assert "/lake/data/sales" in lakegate.errors
+    assert "`lakegate repo create NAME --storage URL`" in lakegate.errors
+    lakegate("repo", "create", "sales", "--storage", "elsewhere")
+
+
 def test_a_listing_goes_on_where_it_stopped(lakegate: Any) -> None:
     for name in ("b1", "b2", "b3"):
         lakegate("branch", "create", f"sales/{name}")

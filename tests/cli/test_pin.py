@@ -92,6 +92,17 @@ def test_a_pin_file_that_cannot_be_written_is_named(pinned: tuple[Any, str]) -> 
     assert "nowhere/x.lock can't be written: No such file or directory." in shell.errors
 
 
+def test_a_broken_pin_file_is_refused_with_what_helps(pinned: tuple[Any, str], tmp_path: Path) -> None:
+    shell, _ = pinned
+    (tmp_path / "lakegate.lock").write_text("<<<<<<< HEAD\n")
+    for args in (("sales/main", "--name", "a"), ("--upgrade", "train"), ("--check",)):
+        shell("pin", *args, status=1)
+        assert "else delete it, and pin anew" in shell.errors
+    (tmp_path / "lakegate.lock").unlink()
+    shell("pin", "sales/main", "--name", "train")
+    shell("pin", "--check")
+
+
 def test_each_pin_file_has_a_hold_of_its_own(pinned: tuple[Any, str], tmp_path: Path) -> None:
     shell, first = pinned
     shell("pin", "sales/main", "--name", "train", "--file", "other.lock")

@@ -11,7 +11,7 @@ from lakegate.interface import Repository
 from lakegate.model import MAX_PAGE
 from lakegate_cli import complete
 from lakegate_cli.arguments import After, Amount, BranchRef, Prefix, RepositoryName
-from lakegate_cli.names import short_id_of, warn_of_short_id
+from lakegate_cli.names import short_id_of, warn_of_repository, warn_of_short_id
 from lakegate_cli.output import many, more_of, pages, say, short, show_fields, show_json, show_table
 from lakegate_cli.session import session
 
@@ -39,6 +39,7 @@ def create(
     else:
         say(f"Created {made.name} at {short(made.commit)}.")
     warn_of_short_id(made.name, hidden)
+    warn_of_repository(session(context), repository, made.name)
 
 
 @app.command("list", help="List the branches of a repository.")

@@ -8,6 +8,7 @@ import typer
 
 from lakegate.client.wire.nouns import page_to_json, repository_to_json
 from lakegate_cli.arguments import After, Amount, Prefix, RepositoryName
+from lakegate_cli.names import warn_of_ref
 from lakegate_cli.output import more_of, pages, say, show_fields, show_json, show_table, time_of
 from lakegate_cli.session import session
 
@@ -29,6 +30,7 @@ def create(
         show_json(repository_to_json(made))
     else:
         say(f"Created {made.name} with the branch {made.default_branch}, stored in {made.storage_namespace}.")
+    warn_of_ref(session(context), made.name)
 
 
 @app.command("list", help="List the repositories.")

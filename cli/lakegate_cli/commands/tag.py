@@ -10,7 +10,7 @@ from lakegate.client.wire.nouns import page_to_json, tag_to_json
 from lakegate.model import MAX_PAGE
 from lakegate_cli import complete
 from lakegate_cli.arguments import After, Amount, Prefix, RepositoryName
-from lakegate_cli.names import short_id_of, warn_of_short_id
+from lakegate_cli.names import short_id_of, warn_of_repository, warn_of_short_id
 from lakegate_cli.output import more_of, pages, say, short, show_fields, show_json, show_table
 from lakegate_cli.session import session
 
@@ -38,6 +38,7 @@ def create(
     else:
         say(f"Tagged {short(made.commit)} as {made.name}.")
     warn_of_short_id(made.name, hidden)
+    warn_of_repository(session(context), repository, made.name)
 
 
 @app.command("list", help="List the tags of a repository.")
