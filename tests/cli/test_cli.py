@@ -188,12 +188,12 @@ def test_a_ref_with_the_name_of_a_repository_is_warned_of(lakegate: Any) -> None
     assert lakegate.errors == ""
 
 
-def test_a_place_that_holds_data_is_refused_with_the_option_for_another(lakegate: Any) -> None:
+def test_a_place_that_holds_data_is_refused_with_the_option_for_another(lakegate: Any, tmp_path: Path) -> None:
     lakegate("repo", "delete", "sales", "--force")
     lakegate("repo", "create", "sales", status=1)
     assert "/lake/data/sales" in lakegate.errors
     assert "`lakegate repo create NAME --storage URL`" in lakegate.errors
-    lakegate("repo", "create", "sales", "--storage", "elsewhere")
+    lakegate("repo", "create", "sales", "--storage", str(tmp_path / "elsewhere"))
 
 
 def test_a_listing_goes_on_where_it_stopped(lakegate: Any) -> None:
