@@ -177,6 +177,16 @@ def _staged(view: Snapshot, request: ListRequest, page: Page[Entry | CommonPrefi
     return frozenset(row.path for row, _ in takewhile(lambda found: found[0].path <= last, rows))
 
 
+def object_gone(entry: Entry) -> NotFound:
+    """Makes the error for an object whose bytes are gone: "not found" would be read as "write it anew"."""
+    return NotFound(
+        ErrorKind.OBJECT_GONE,
+        f"The bytes of {entry.path!r} are gone from {entry.address!r}.",
+        hint="They were deleted past lakegate: restore them there, or roll the path back to what is there.",
+        details={"physical_address": entry.address},
+    )
+
+
 def object_not_found(ref: str, path: str) -> NotFound:
     """Makes the error for a path that holds nothing."""
     return NotFound(

@@ -123,7 +123,8 @@ class _Download:
         return Refused(
             ErrorKind.DESTINATION_NOT_EMPTY,
             f"{self._folder} holds other files.",
-            hint="Name an empty folder, or overwrite what is there: `lakegate export --overwrite`.",
+            hint="Name an empty folder, or overwrite what is there: `lakegate export --overwrite`. Another log of an "
+            "exported table must go first.",
         )
 
     def _refuse_stale_log(self, file: Path) -> None:

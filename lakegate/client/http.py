@@ -185,7 +185,7 @@ class Http:
         return method in _READING or sent.repeatable
 
     def _lost(self, method: str, path: str, sent: Sent, error: httpx.HTTPError) -> LakegateError:
-        reason = str(error) or type(error).__name__
+        reason = str(error).rstrip(".") or type(error).__name__
         if isinstance(error, httpx.LocalProtocolError):
             return InvalidInput(
                 ErrorKind.INVALID_ARGUMENT,

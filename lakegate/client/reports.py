@@ -18,6 +18,7 @@ from lakegate.model import (
     TableHistoryItem,
     TablePreview,
     TableVersion,
+    page_amount,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class ReportRequests(Requests):
 
     def table_preview(self, ref: str, path: str, limit: int = 20) -> TablePreview:
         route = ("refs", names.ref(ref), "tables", names.table(path), "preview")
-        return self.get(route, tables.preview_from_json, {"limit": limit})
+        return self.get(route, tables.preview_from_json, {"limit": page_amount(limit)})
 
     def table_diff(
         self, left: str, right: str, prefix: str = "", after: str = "", amount: int = 100

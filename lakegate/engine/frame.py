@@ -69,28 +69,28 @@ class Frame:
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
-    def positions(self, key: Sequence[str]) -> tuple[int, ...]:
-        """Where the columns of a key are. Raises InvalidInput(KEY_NOT_FOUND) for one that is not on both sides."""
+    def positions(self, table: str, key: Sequence[str]) -> tuple[int, ...]:
+        """Where the columns of a table's key are. Raises InvalidInput(KEY_NOT_FOUND) for one not on both sides."""
         if len(set(key)) != len(key):
             raise InvalidInput(ErrorKind.INVALID_ARGUMENT, "A key names a column twice.", hint="Name each once.")
         found: list[int] = []
         for name in key:
             position = next((i for i, column in enumerate(self.columns) if column.name == name), None)
             if position is None or None in (self.columns[position].left.name, self.columns[position].right.name):
-                raise key_not_found(name, self.names)
+                raise key_not_found(table, name, self.names)
             if self.columns[position].text:
-                raise key_not_found(name, self.names, "has types on the two sides that don't fit together")
+                raise key_not_found(table, name, self.names, "has types on the two sides that don't fit together")
             found.append(position)
         return tuple(found)
 
 
-def key_not_found(name: str, names: Iterable[str], why: str = "is not there on every side") -> InvalidInput:
+def key_not_found(table: str, name: str, names: Iterable[str], why: str = "is not there on every side") -> InvalidInput:
     """Makes the error for a key that can't tell rows apart."""
     return InvalidInput(
         ErrorKind.KEY_NOT_FOUND,
-        f"The column {name!r} can't be a key: it {why}.",
+        f"The column {name!r} can't be a key of the table {table!r}: it {why}.",
         hint="Name columns that all sides have: " + ", ".join(names) + ".",
-        details={"column": name},
+        details={"table": table, "column": name},
     )
 
 

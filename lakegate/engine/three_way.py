@@ -72,7 +72,7 @@ def three_way_frame(versions: Versions, key: Sequence[str]) -> ThreeWayFrame:
     before = versions.base.table if versions.base is not None else None
     compared, extras = line_up(before, versions.source.table, versions.destination.table)
     schema = parse_schema(versions.destination.table.schema)
-    ordered = _key_first(compared, key, tuple(part.name for part in schema.fields))
+    ordered = _key_first(versions.source.table.path, compared, key, tuple(part.name for part in schema.fields))
     places = {position: place for place, (position, _, _) in enumerate(ordered)}
     return ThreeWayFrame(
         Frame(tuple(column for _, column, _ in ordered)),
@@ -139,14 +139,15 @@ def _columns(table: str, before: Field | None, source: Field, part: Field) -> tu
     return FrameColumn(part.name, kind, sides[0], sides[1]), FrameColumn(part.name, kind, sides[0], own)
 
 
-def _key_first(compared: list[_Compared], key: Sequence[str], names: Sequence[str]) -> list[_Compared]:
+def _key_first(table: str, compared: list[_Compared], key: Sequence[str], names: Sequence[str]) -> list[_Compared]:
     if not key:
-        raise key_not_found("", names, "names no column")
+        raise key_not_found(table, "", names, "names no column")
     front: list[_Compared] = []
     for name in key:
         found = next((item for item in compared if item[2].name == name), None)
         if found is None or found in front:
-            raise key_not_found(name, names, "is named twice" if found is not None else "is not there on every side")
+            why = "is named twice" if found is not None else "is not there on every side"
+            raise key_not_found(table, name, names, why)
         front.append(found)
     return front + [item for item in compared if item not in front]
 

@@ -117,7 +117,8 @@ def _foreign(plan: Plan, what: str) -> Refused:
     return Refused(
         ErrorKind.DESTINATION_NOT_EMPTY,
         f"The destination {plan.store.url} holds other files: {what}.",
-        hint="Name an empty place, or overwrite what is there: `lakegate export --overwrite`.",
+        hint="Name an empty place, or overwrite what is there: `lakegate export --overwrite`. Another log of an "
+        "exported table must go first.",
     )
 
 

@@ -15,7 +15,7 @@ from lakegate.metastore.protocol import BranchState, StagedChange
 from lakegate.model import DeleteFailure, Entry, PutRequest
 from lakegate.ops.content_types import content_type_of
 from lakegate.ops.intake import Data, Intake, drop, fresh_address, pieces
-from lakegate.snapshot import object_not_found, stat
+from lakegate.snapshot import object_gone, object_not_found, stat
 
 _PIECE = 1 << 20
 
@@ -49,13 +49,7 @@ class StoredReader:
         try:
             return self._store.get_range(self._key, start, length)
         except NotFound as error:
-            # The ref holds the object, so that "not found" would be read as "write it anew".
-            raise NotFound(
-                ErrorKind.OBJECT_GONE,
-                f"The bytes of {self.entry.path!r} are gone from {self.entry.address!r}.",
-                hint="They were deleted past lakegate: restore them there, or roll the path back to what is there.",
-                details={"physical_address": self.entry.address},
-            ) from error
+            raise object_gone(self.entry) from error
 
     def _bounded(self, start: int, length: int | None) -> int:
         if start < 0 or start > self.entry.size or (length is not None and length < 0):

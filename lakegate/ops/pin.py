@@ -49,7 +49,9 @@ def _tables(ctx: RepositoryContext, root: NodeId, ref: str, wanted: Sequence[str
         table = tree.get(ctx.manifests.nodes, TABLES, root, path)
         if table is None:
             raise NotFound(
-                ErrorKind.TABLE_NOT_FOUND, f"There is no table {path!r} at {ref!r}.", hint="Pin the whole commit."
+                ErrorKind.TABLE_NOT_FOUND,
+                f"There is no table {path!r} at {ref!r}.",
+                hint="`lakegate table list` lists the tables.",
             )
         yield table
 

@@ -93,7 +93,7 @@ def _compared(
 ) -> tuple[Sides, Frame, tuple[int, ...]]:
     sides = _sides(ctx, left, right, request.table)
     frame = frame_of(*(side.table if side is not None else None for side in (sides.left, sides.right)))
-    return sides, frame, frame.positions(request.key)
+    return sides, frame, frame.positions(request.table, request.key)
 
 
 def row_conflicts_file(

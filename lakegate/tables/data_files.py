@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lakegate import tree
 from lakegate.context import RepositoryContext
-from lakegate.errors import ErrorKind, Refused
+from lakegate.errors import ErrorKind, NotFound, Refused
 from lakegate.format.kinds import FILES
 from lakegate.model import Entry, FileEntry, TableVersion
 from lakegate.objectstore.addresses import is_absolute
 from lakegate.objectstore.protocol import ObjectSource
-from lakegate.snapshot import Snapshot
+from lakegate.snapshot import Snapshot, object_gone
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,11 +92,12 @@ def missing_file(table: str, path: str) -> Refused:
 class StoredFile(io.RawIOBase):
     """One stored object as a file that is read at random: every read is one range of the store."""
 
-    def __init__(self, store: ObjectSource, key: str, size: int) -> None:
+    def __init__(self, store: ObjectSource, key: str, entry: Entry) -> None:
         super().__init__()
         self._store = store
         self._key = key
-        self._size = size
+        self._entry = entry
+        self._size = entry.size
         self._at = 0
 
     def readable(self) -> bool:
@@ -120,7 +122,8 @@ class StoredFile(io.RawIOBase):
         length = left if size is None or size < 0 else min(size, left)
         if length == 0:
             return b""
-        data = self._store.get_range(self._key, self._at, length)
+        with _there(self._entry):
+            data = self._store.get_range(self._key, self._at, length)
         self._at += len(data)
         return data
 
@@ -143,15 +146,26 @@ def open_arrow(ctx: RepositoryContext, entry: Entry) -> pa.NativeFile:
         try:
             return pa.OSFile(str(local))
         except FileNotFoundError:
-            store.head(key)
+            with _there(entry):
+                store.head(key)
             raise
-    return pa.PythonFile(StoredFile(store, key, entry.size), mode="r")
+    return pa.PythonFile(StoredFile(store, key, entry), mode="r")
 
 
 def read_range(ctx: RepositoryContext, entry: Entry, start: int, length: int) -> bytes:
     """Reads a range of an object. Raises Corrupt where the object is shorter."""
     store, key = ctx.addresses.source(entry)
-    return store.get_range(key, start, length)
+    with _there(entry):
+        return store.get_range(key, start, length)
+
+
+@contextmanager
+def _there(entry: Entry) -> Generator[None]:
+    """Reads bytes of an object. Raises NotFound(OBJECT_GONE) where they are not there."""
+    try:
+        yield
+    except NotFound as error:
+        raise object_gone(entry) from error
 
 
 class Locations:

@@ -133,3 +133,32 @@ def test_damaged_bytes_are_not_handed_out_as_good(served: Any, tmp_path: Path) -
         assert not [*tmp_path.glob("*out.txt*")]
         assert served(*lake, "cat", "sales/main/f.txt", status=1) == "as damaged"
         assert "are not those that were written. What was printed" in served.errors
+
+
+def test_refusals_name_what_they_are_about(served: Any, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    served("repo", "create", "sales")
+    pq.write_table(pa.table({"i": [1, 2]}), tmp_path / "a.parquet")
+    served("put", "a.parquet", "sales/main/t/")
+    served("commit", "sales/main", "-m", "a table")
+    served("branch", "create", "sales/exp", "main~1")
+    bytes_of_t = next((tmp_path / "lake/data/sales/data").rglob("??/*"))
+    for lake in ((), ("--home", str(tmp_path / "lake"))):
+        assert served(*lake, "table", "preview", "sales/main/t", "-n", "99999999999") == "i\n1\n2\n"
+        served(*lake, "diff", "sales/exp", "main", "--rows", "--key", "nope", status=1)
+        assert "'nope' can't be a key of the table 't'" in served.errors
+        served(*lake, "pin", "sales/main", "--table", "nope", status=1)
+        assert "`lakegate table list` lists the tables" in served.errors
+        said = served(*lake, "branch", "reset", "sales/main", "--path", "nope")
+        assert said == "Nothing was uncommitted at nope on main.\n"
+        (tmp_path / "out/t").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out/t/a.parquet").write_bytes(b"another")
+        served(*lake, "export", "sales/main", "out", status=1)
+        assert "Another log of an exported table must go first." in served.errors
+    bytes_of_t.unlink()
+    for lake in ((), ("--home", str(tmp_path / "lake"))):
+        assert served.json(*lake, "table", "preview", "sales/main/t", status=1)["code"] == "object_gone"
+        served(*lake, "table", "preview", "sales/main/t", status=1)
+        assert "The bytes of 't/a.parquet' are gone from" in served.errors

@@ -108,6 +108,8 @@ def reset(
     count = repository.reset(name, prefix=path) if is_prefix else repository.reset(name, path)
     if session(context).json:
         show_json({"paths": count})
+    elif path is not None and not count:
+        say(f"Nothing was uncommitted at {path} on {name}.")
     else:
         say(f"Threw away the changes of {many(count, 'path')}.")
 
