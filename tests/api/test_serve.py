@@ -152,7 +152,7 @@ def test_two_servers_serve_one_lake(tmp_path: Path) -> None:
             )
             for server in (one, other)
         )
-        assert httpx.post(f"{one.api}/repositories", auth=AUTH, json={"name": "sales"}).status_code == 201
+        assert web.post(f"{one.api}/repositories", auth=AUTH, json={"name": "sales"}).status_code == 201
         branch = "repositories/sales/branches/main"
 
         place = {"Bucket": "sales", "Key": "main/large"}
@@ -171,22 +171,22 @@ def test_two_servers_serve_one_lake(tmp_path: Path) -> None:
             body = str(number).encode()
             here.put_object(Bucket="sales", Key="main/a", Body=body)
             assert there.get_object(Bucket="sales", Key="main/a")["Body"].read() == body
-            made = httpx.post(f"{other.api}/{branch}/commits", auth=AUTH, json={"message": "change"}).json()["id"]
-            assert httpx.get(f"{one.api}/{branch}", auth=AUTH).json()["commit_id"] == made
+            made = web.post(f"{other.api}/{branch}/commits", auth=AUTH, json={"message": "change"}).json()["id"]
+            assert web.get(f"{one.api}/{branch}", auth=AUTH).json()["commit_id"] == made
 
         source = {"type": "object", "path": str(tmp_path / "b.txt"), "destination": "b.txt"}
         asked = {"paths": [source], "commit": {"message": "an import"}}
-        job = httpx.post(f"{one.api}/{branch}/import", auth=AUTH, json=asked).json()["id"]
+        job = web.post(f"{one.api}/{branch}/import", auth=AUTH, json=asked).json()["id"]
         route = f"{other.api}/repositories/sales/jobs/{job}"
         deadline = time.monotonic() + 60
-        while (found := httpx.get(route, auth=AUTH).json())["state"] == "running" and time.monotonic() < deadline:
+        while (found := web.get(route, auth=AUTH).json())["state"] == "running" and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert httpx.get(f"{other.api}/{branch}", auth=AUTH).json()["commit_id"] == found["result"]["commit"]
+        assert web.get(f"{other.api}/{branch}", auth=AUTH).json()["commit_id"] == found["result"]["commit"]
 
         login = {"access_key_id": AUTH[0], "secret_access_key": AUTH[1]}
-        token = httpx.post(f"{one.api}/auth/login", json=login).json()["token"]
+        token = web.post(f"{one.api}/auth/login", json=login).json()["token"]
         bearer = {"authorization": f"Bearer {token}"}
-        assert httpx.get(f"{other.api}/user", headers=bearer).status_code == 200
+        assert web.get(f"{other.api}/user", headers=bearer).status_code == 200
 
         one.process.kill()
         one.process.wait(60)
