@@ -26,8 +26,15 @@ Work = Callable[[Progress], Mapping[str, Any]]
 
 HEARTBEAT_SECONDS = 5.0
 STALE_MS = 60_000
-_REPORT_SECONDS = 0.5
+_REPORT_MS = 500
 _ENDING_TRIES = 5
+_RESUMED = "What was written is there; started again, it goes on where it stopped."
+_WHEN_CANCELLED = {"import": "Nothing was committed; start it again.", "export": _RESUMED}
+_WHEN_LOST = {
+    "import": "What it committed stands; start it again where its commit is missing in the branch's log.",
+    "export": _RESUMED,
+}
+_AGAIN = "Start it again."
 
 _log = logging.getLogger(__name__)
 
@@ -119,8 +126,8 @@ class JobRunner:
         """Marks a job failed where its process has died, and returns it as it is then."""
         if job.state is not JobState.RUNNING or self._clock() - job.updated < STALE_MS:
             return job
-        hint = "Look at the branch's log, and start the job again where its commit is missing."
-        message = f"The process that ran the job went away before it ended. What it had committed stands. {hint}"
+        hint = _WHEN_LOST.get(job.kind, _AGAIN)
+        message = f"The process that ran the job went away before it ended. {hint}"
         error = (ErrorKind.INTERNAL.value, message, hint)
         ctx.meta.update_job(ctx.info.id, job.id, state=JobState.FAILED, error=error)
         return ctx.meta.get_job(ctx.info.id, job.id) or job
@@ -147,7 +154,7 @@ class _Running:
         self._outer = progress
         self._done = 0
         self._total: int | None = None
-        self._reported = 0.0
+        self._reported = 0
 
     def create(self) -> None:
         """Records the job as running."""
@@ -171,15 +178,15 @@ class _Running:
         self._done, self._total = done, total
         if self._outer is not None:
             self._outer(done, total)
-        now = time.monotonic()
-        if now - self._reported >= _REPORT_SECONDS:
+        now = self._clock()
+        if not 0 <= now - self._reported < _REPORT_MS:  # also where the clock was put back
             self._reported = now
             self.touch()
         if self.cancelled.is_set():
             raise Refused(
                 ErrorKind.CANCELLED,
                 f"The job {self.job.id} ({self.job.kind}) was cancelled.",
-                hint="Nothing was committed; started again, an export goes on where it stopped.",
+                hint=_WHEN_CANCELLED.get(self.job.kind, _AGAIN),
             )
 
     def touch(self) -> None:
