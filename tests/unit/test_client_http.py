@@ -94,6 +94,18 @@ def scripted(*replies: bytes, retries: int = 3) -> Iterator[tuple[Lake, Script]]
 
 
 OK = reply(200, REPOSITORY)
+COMMIT = {
+    "id": "c" * 64,
+    "parents": ["p" * 64],
+    "committer": "tester",
+    "message": "change",
+    "creation_date": 0,
+    "meta_range_id": "m" * 64,
+    "metadata": {},
+    "generation": 2,
+    "version": 1,
+    "creation_date_ms": 1,
+}
 
 
 # -- tries ------------------------------------------------------------------------------------------------------------
@@ -302,3 +314,10 @@ def test_half_a_key_is_refused() -> None:
 def test_a_failed_request_is_refused_by_class() -> None:
     with scripted(OK, problem(400, ErrorKind.DIRTY_BRANCH)) as (lake, _), pytest.raises(Refused):
         lake.repository("sales").commit("main", CommitRequest("x"))
+
+
+def test_a_server_that_knows_no_warnings_yet_is_understood() -> None:
+    with scripted(OK, reply(201, COMMIT), reply(201, COMMIT | {"warnings": ["w"]})) as (lake, _):
+        repository = lake.repository("sales")
+        assert repository.commit("main", CommitRequest("change")).warnings == ()
+        assert repository.commit("main", CommitRequest("change")).warnings == ("w",)

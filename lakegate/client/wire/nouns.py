@@ -98,7 +98,7 @@ def commit_from_json(body: Json) -> Commit:
         body["creation_date_ms"],
         body["metadata"],
         body["generation"],
-        tuple(body["warnings"]),
+        tuple(body.get("warnings", ())),  # older servers send none
     )
 
 
