@@ -96,10 +96,11 @@ def warn(text: str) -> None:
     sys.stderr.write(_harmless(text) + "\n")
 
 
-def warn_of(warnings: Sequence[str]) -> None:
-    """Prints what a commit did to tables that may not be meant."""
+def warn_of(warnings: Sequence[str], branch: str, commit: str, *, merge: bool = False) -> None:
+    """Prints what a commit on a branch (REPOSITORY/BRANCH) did to tables that may not be meant, and how to undo it."""
+    undo = f"lakegate revert {branch} {short(commit)}{' --parent 1' if merge else ''}"
     for warning in warnings:
-        warn(f"warning: {warning} `lakegate revert` undoes the commit.")
+        warn(f"warning: {warning} To undo the commit: {undo}")
 
 
 def more_of(page: Page[Any]) -> None:

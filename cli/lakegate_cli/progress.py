@@ -39,12 +39,13 @@ def counted(what: str, hint: str) -> Generator[Progress]:
 
 
 @contextmanager
-def committing(repository: Repository, branch: str) -> Generator[None]:
+def committing(repository: Repository, branch: str, *, dry_run: bool = False) -> Generator[None]:
     """Makes a Ctrl-C in its block Refused(CANCELLED) that says how to find out whether there is a commit now."""
     try:
         yield
     except KeyboardInterrupt:
-        hint = f"Either all of it was committed or nothing: `lakegate log {repository.info.name}/{branch}` tells."
+        told = f"`lakegate log {repository.info.name}/{branch}` tells"
+        hint = "A dry run changes nothing." if dry_run else f"Either all of it was committed or nothing: {told}."
         raise Refused(ErrorKind.CANCELLED, "Stopped.", hint=hint) from None
 
 

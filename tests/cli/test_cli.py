@@ -394,6 +394,9 @@ def test_what_commits_and_is_stopped_says_how_to_find_out_what_came_of_it(
     assert lakegate.errors == (
         "error: Stopped. Either all of it was committed or nothing: `lakegate log sales/main` tells.\n"
     )
+    if args[0] not in ("commit", "revert", "cherry-pick"):
+        lakegate(*args, "--dry-run", status=130)
+        assert lakegate.errors == "error: Stopped. A dry run changes nothing.\n"
 
 
 def test_ctrl_c_ends_any_other_command_in_one_line(lakegate: Any, monkeypatch: pytest.MonkeyPatch) -> None:

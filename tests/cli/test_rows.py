@@ -113,6 +113,28 @@ def test_all_that_commits_says_that_a_dataset_is_no_table_any_more(lakegate: Any
     assert lakegate.json("show", "sales/exp")["warnings"] == []
 
 
+def test_the_way_back_that_a_warning_names_works(lakegate: Any, tmp_path: Path) -> None:
+    put(lakegate, "main", id=[1])
+    lakegate("branch", "create", "sales/exp")
+    lakegate("branch", "create", "sales/other")
+    (tmp_path / "notes.txt").write_text("x")
+
+    def undone(branch: str, *args: str) -> None:
+        lakegate(*args)
+        undo = lakegate.errors.rstrip().partition(" To undo the commit: lakegate ")[2].split()
+        assert undo[:2] == ["revert", f"sales/{branch}"]
+        assert not lakegate.json("table", "list", f"sales/{branch}")["results"]
+        lakegate(*undo)
+        assert lakegate.json("table", "list", f"sales/{branch}")["results"][0]["path"] == "t"
+
+    lakegate("put", str(tmp_path / "notes.txt"), "sales/exp/t/notes.txt")
+    undone("exp", "commit", "sales/exp", "-m", "notes")
+    undone("main", "merge", "sales/exp~1", "--into", "main")
+    undone("other", "cherry-pick", "sales/other", "exp~1")
+    undone("other", "rollback", "sales/other", "--to", "exp~1")
+    undone("other", "import", str(tmp_path / "notes.txt"), "sales/other/t/notes.txt", "--object", "-m", "notes")
+
+
 def test_a_commit_says_that_types_clash(lakegate: Any) -> None:
     put(lakegate, "main", id=[1], v=[1])
     lakegate("put", "-", "sales/main/t/p=1/b.parquet", stdin=parquet_bytes({"id": [2], "v": ["two"]}))

@@ -184,7 +184,7 @@ def merge(
         message or "", pairs(meta), strategy, squash, allow_empty, dry_run, resolutions, isolation=isolation
     )
     try:
-        with committing(repository, branch):
+        with committing(repository, branch, dry_run=dry_run):
             outcome = repository.merge(name, branch, request)
     except MergeConflict as error:
         if conflicts is not None:
@@ -203,7 +203,9 @@ def merge(
         else:
             done = f"Merged {name} into {branch} as {short(outcome.commit.id)}" if outcome.commit else "Would merge"
             say(f"{done}: {_counts(outcome.changes)}.")
-            warn_of(outcome.commit.warnings if outcome.commit else ())
+            if outcome.commit:
+                place = f"{repository.info.name}/{branch}"
+                warn_of(outcome.commit.warnings, place, outcome.commit.id, merge=len(outcome.commit.parents) > 1)
     if outcome.conflicts:
         raise typer.Exit(3)
 
@@ -228,7 +230,7 @@ def rollback(
     repository, name = session(context).ref(branch)
     ref = session(context).same(to, repository)
     request = RollbackRequest(ref, tuple(table or ()), tuple(path or ()), mode, dry_run, message or "", pairs(meta))
-    with committing(repository, name):
+    with committing(repository, name, dry_run=dry_run):
         outcome = repository.rollback(name, request)
     if session(context).json:
         show_json(rollback_to_json(outcome))
@@ -238,7 +240,8 @@ def rollback(
     say(f"{done}: {_counts(outcome.changes)}.")
     for warning in outcome.warnings:
         warn(f"warning: {warning}")
-    warn_of(outcome.commit.warnings if outcome.commit else ())
+    if outcome.commit:
+        warn_of(outcome.commit.warnings, f"{repository.info.name}/{name}", outcome.commit.id)
 
 
 def _outside(

@@ -42,7 +42,7 @@ def commit(
         show_json(commit_to_json(made))
     else:
         say(f"Committed {short(made.id)} to {name}: {made.message}")
-        warn_of(made.warnings)
+        warn_of(made.warnings, f"{repository.info.name}/{name}", made.id)
 
 
 @app.command("log", help="Show the history of a ref, newest first.")
@@ -119,7 +119,7 @@ def revert(
         show_json(commit_to_json(made))
     else:
         say(f"Reverted {ref} on {name} as {short(made.id)}.")
-        warn_of(made.warnings)
+        warn_of(made.warnings, f"{repository.info.name}/{name}", made.id)
 
 
 @app.command("cherry-pick", help="Commit onto a branch what another commit changed.")
@@ -140,4 +140,4 @@ def cherry_pick(
         show_json(commit_to_json(made))
     else:
         say(f"Picked {ref} onto {name} as {short(made.id)}.")
-        warn_of(made.warnings)
+        warn_of(made.warnings, f"{repository.info.name}/{name}", made.id)

@@ -192,7 +192,7 @@ def restore(
     repository, branch, path = _table(session(context), table)
     ref = session(context).same(to, repository)
     request = RollbackRequest(ref, tables=(path,), mode=mode, dry_run=dry_run, message=message or "")
-    with committing(repository, branch):
+    with committing(repository, branch, dry_run=dry_run):
         outcome = repository.rollback(branch, request)
     if session(context).json:
         show_json(rollback_to_json(outcome))
@@ -205,7 +205,8 @@ def restore(
     )
     for warning in outcome.warnings:
         warn(f"warning: {warning}")
-    warn_of(outcome.commit.warnings if outcome.commit else ())
+    if outcome.commit:
+        warn_of(outcome.commit.warnings, f"{repository.info.name}/{branch}", outcome.commit.id)
 
 
 def _table(current: Session, text: str) -> tuple[Repository, str, str]:

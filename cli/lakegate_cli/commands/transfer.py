@@ -34,7 +34,8 @@ def import_(
     kind = ImportKind.OBJECT if one else ImportKind.PREFIX
     wanted = (ImportSource(kind, _absolute(source), path),)
     request = ImportRequest(wanted, CommitRequest(message, pairs(meta)), dry_run, replace)
-    with committing(repository, branch), counted("the import", "Nothing was committed; start it again.") as progress:
+    stopped = "Nothing was committed; start it again."
+    with committing(repository, branch, dry_run=dry_run), counted("the import", stopped) as progress:
         job = repository.import_(branch, request, progress)
     if session(context).json:
         show_json(job_to_json(job))
@@ -47,7 +48,7 @@ def import_(
             for warning in job.result["warnings"]:
                 warn(f"warning: {warning}")
         else:
-            warn_of(job.result["warnings"])
+            warn_of(job.result["warnings"], f"{repository.info.name}/{branch}", job.result["commit"])
 
 
 @app.command("export", help="Write a ref's objects as plain files that any client reads without lakegate.")
