@@ -138,6 +138,18 @@ def test_files_go_in_and_come_out(lakegate: Any, tmp_path: Path) -> None:
     lakegate("get", "sales/main/rawer", "h.bin")
 
 
+def test_a_file_keeps_its_name_below_a_folder_or_a_branch(lakegate: Any, tmp_path: Path) -> None:
+    (tmp_path / "f.bin").write_bytes(b"f")
+    lakegate("put", "f.bin", "sales/main/")
+    lakegate("put", "f.bin", "sales/main/raw/")
+    lakegate("branch", "create", "sales/exp")
+    lakegate("cp", "sales/main/f.bin", "sales/main/deep/")
+    lakegate("cp", "sales/main/deep/f.bin", "sales/exp")
+    lakegate("put", "-", "sales/main/", status=1)
+    names = [[row["path"] for row in lakegate.json("ls", "-r", f"sales/{ref}/")["results"]] for ref in ("main", "exp")]
+    assert names == [["deep/f.bin", "f.bin", "raw/f.bin"], ["f.bin"]]
+
+
 def test_imports_and_exports_with_paths_as_the_shell_has_them(lakegate: Any, tmp_path: Path) -> None:
     (tmp_path / "in/deep").mkdir(parents=True)
     (tmp_path / "in/deep/f.csv").write_text("a,b\n")

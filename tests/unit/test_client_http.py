@@ -149,6 +149,7 @@ def test_a_write_whose_reply_is_lost_is_not_sent_again() -> None:
                 write()
             assert caught.value.kind is ErrorKind.OUTCOME_UNKNOWN
             assert look in caught.value.hint
+            assert ".." not in caught.value.message
             assert len(server.requests) == count
 
 

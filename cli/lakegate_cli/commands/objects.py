@@ -75,7 +75,7 @@ def put(
     meta: Meta = None,
 ) -> None:
     repository, branch, path = session(context).path(to)
-    if path.endswith("/") and str(file) != "-":
+    if (not path or path.endswith("/")) and str(file) != "-":
         path += file.name
     kind = content_type or mimetypes.guess_type(path)[0] or "application/octet-stream"
     request = PutRequest(kind, pairs(meta), if_none_match=new)
@@ -118,7 +118,7 @@ def cp(context: typer.Context, source: ObjectPath, to: ObjectPath) -> None:
             "An object can be copied inside one repository only.",
             hint="Use `lakegate get` and `lakegate put` between repositories.",
         )
-    if destination.endswith("/"):
+    if not destination or destination.endswith("/"):
         destination += path.rpartition("/")[2]
     entry = repository.copy(branch, destination, ref, path)
     if session(context).json:
