@@ -35,7 +35,11 @@ class ContentRequests(Requests):
         return self.get(("refs", names.ref(ref), "objects", "stat"), self._entry, {"path": object_path(path)})
 
     def open(self, ref: str, path: str) -> ObjectReader:
-        return HttpReader(self.http, self.path("refs", names.ref(ref), "objects"), self.stat(ref, path))
+        return self.open_entry(ref, self.stat(ref, path))
+
+    def open_entry(self, ref: str, entry: Entry) -> ObjectReader:
+        """Opens an object that a listing of `ref` has told of, without asking for it again."""
+        return HttpReader(self.http, self.path("refs", names.ref(ref), "objects"), entry)
 
     def list(self, ref: str, request: ListRequest = ListRequest()) -> Page[Entry | CommonPrefix]:
         namespace = self.info.storage_namespace

@@ -10,10 +10,10 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from lakegate.errors import ErrorKind, InvalidInput, LakegateError, NotFound, NotOffered, Refused, Unavailable
@@ -26,24 +26,28 @@ from lakegate.objectstore.streaming import verified
 from lakegate.objectstore.unfinished import clear, make_held
 
 if TYPE_CHECKING:
-    from lakegate.interface import Repository
+    from lakegate.interface import ObjectReader, Repository
 
+Opener: TypeAlias = "Callable[[CommitId, Entry], ObjectReader]"  # opens what a listing of a commit has told of
 _PAGE = 1000
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _WORKERS = 4
 _AHEAD = 16
 
 
-def export(repository: Repository, request: ExportRequest, progress: Progress | None = None) -> Job:
+def export(
+    repository: Repository, request: ExportRequest, progress: Progress | None = None, opener: Opener | None = None
+) -> Job:
     """Writes the objects of a ref's commit below a folder, and returns the ended job.
 
     Of a Delta table the data files come before its log, and that in the order of `lakegate.export_order`, so that a
     reader sees a version whole or not at all. Each file appears whole. What is equal already is left as it is. Raises
-    what an embedded lake's export raises, and NotOffered for a destination that is no folder of this machine.
+    what an embedded lake's export raises, and NotOffered for a destination that is no folder of this machine. `opener`
+    spares one request for each object.
     """
     started = time.time_ns() // 1_000_000
     folder = _folder(request.destination)
-    work = _Download(repository, repository.commit_of(request.ref).id, folder, request)
+    work = _Download(repository, folder, request, opener or (lambda commit, entry: repository.open(commit, entry.path)))
     work.inspect()
     try:
         work.run(progress)
@@ -72,10 +76,11 @@ def _folder(destination: str) -> Path:
 class _Download:
     """One export while it runs. Memory does not grow with the number of objects."""
 
-    def __init__(self, repository: Repository, commit: CommitId, folder: Path, request: ExportRequest) -> None:
-        self.commit = commit
+    def __init__(self, repository: Repository, folder: Path, request: ExportRequest, opener: Opener) -> None:
+        self.commit = repository.commit_of(request.ref).id
         self.done = self.written = self.bytes = self.skipped = 0
         self._repository = repository
+        self._open = opener
         self._folder = folder
         self._request = request
         self._cleared: Path | None = None
@@ -207,7 +212,7 @@ class _Download:
         opened, part = make_held(str(file.parent))
         try:
             with os.fdopen(opened, "wb") as out:
-                for piece in verified(entry, self._repository.open(self.commit, entry.path).chunks()):
+                for piece in verified(entry, self._open(self.commit, entry).chunks()):
                     out.write(piece)
                 out.flush()
                 os.fsync(out.fileno())
@@ -230,7 +235,7 @@ class _Download:
             if entry.digest is not None or _MD5.fullmatch(entry.etag):
                 algorithm, _, wanted = (entry.digest or f"md5:{entry.etag}").partition(":")
                 return hashlib.file_digest(opened, algorithm).hexdigest() == wanted
-            pieces = self._repository.open(self.commit, entry.path).chunks()
+            pieces = self._open(self.commit, entry).chunks()
             return all(opened.read(len(piece)) == piece for piece in pieces)
 
     def _file(self, entry: Entry) -> Path:

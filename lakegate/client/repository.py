@@ -21,7 +21,7 @@ class HttpRepository(ContentRequests, ChangeRequests, ReportRequests, RowRequest
 
     def export(self, request: ExportRequest, progress: Progress | None = None) -> Job:
         """Downloads to a folder of this machine. Raises NotOffered for the URL of a bucket."""
-        return export(self, request, progress)
+        return export(self, request, progress, self.open_entry)
 
     def start_export(self, request: ExportRequest) -> Job:
         body = {

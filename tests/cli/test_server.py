@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from lakegate.config import LakeSettings, ServerSettings
@@ -162,3 +163,22 @@ def test_refusals_name_what_they_are_about(served: Any, tmp_path: Path) -> None:
         assert served.json(*lake, "table", "preview", "sales/main/t", status=1)["code"] == "object_gone"
         served(*lake, "table", "preview", "sales/main/t", status=1)
         assert "The bytes of 't/a.parquet' are gone from" in served.errors
+
+
+def test_an_export_asks_once_for_each_object(served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served("repo", "create", "sales")
+    for number in range(20):
+        served("put", "-", f"sales/main/{number}", stdin=b"x")
+    served("commit", "sales/main", "-m", "many")
+    asked: list[str] = []
+    send = httpx.Client.send
+
+    def counted(client: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
+        asked.append(request.url.path)
+        return send(client, request, **options)
+
+    monkeypatch.setattr(httpx.Client, "send", counted)
+    served("export", "sales/main", "out")
+    assert len(list((tmp_path / "out").iterdir())) == 20
+    assert sum(path.endswith("/objects") for path in asked) == 20
+    assert not [path for path in asked if path.endswith("/stat")]
