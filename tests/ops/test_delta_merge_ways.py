@@ -37,6 +37,7 @@ class Lake:
     def __init__(self, repo: EmbeddedRepository, folder: Path) -> None:
         self.repo = repo
         self._folder = folder
+        self._staged = 0
         self.write("main", "CREATE TABLE", protocol(), metadata(), add("a"))
         repo.create_branch("exp", "main")
 
@@ -49,7 +50,11 @@ class Lake:
             if "add" in line:
                 self.repo.put(branch, f"t/{line['add']['path']}", b"0123456789")
         parameters = {"mode": "Append"} if operation == "WRITE" else {}
-        info: Line = {"commitInfo": {"operation": operation, "operationParameters": parameters}}
+        # No two versions are the same bytes, but those that one branch has from another.
+        self._staged += 1
+        info: Line = {
+            "commitInfo": {"operation": operation, "operationParameters": parameters, "txnId": str(self._staged)}
+        }
         self.repo.put(branch, commit_path("t", version), log_body(info, *lines))
         return version
 
@@ -191,6 +196,57 @@ def test_what_both_branches_picked_again_after_a_rollback_is_not_lost(lake: Lake
     lake.check("dev")
 
 
+@pytest.mark.parametrize("how", ["revert", "rollback", "RESTORE", "DELETE"])
+def test_a_row_that_the_destination_picked_again_stays(lake: Lake, how: str) -> None:
+    start = lake.repo.branch("main").commit
+    appended = lake.write("main", "WRITE", add("b"))
+    match how:
+        case "revert":
+            lake.repo.revert("main", ApplyRequest(appended))
+        case "rollback":
+            lake.repo.rollback("main", RollbackRequest(start))
+        case _:
+            lake.write("main", how, remove("b"))
+    lake.merge("main", "exp")
+    if how == "DELETE":
+        lake.repo.rollback("main", RollbackRequest(appended))
+    else:
+        lake.repo.cherry_pick("main", ApplyRequest(appended))
+    lake.write("exp", "WRITE", add("z"))
+    lake.merge("exp", "main", MergeRequest())
+    assert lake.live("main") == "abz"
+    lake.check("main")
+
+
+def test_a_row_that_the_destination_deleted_again_stays_away(lake: Lake) -> None:
+    deleted = lake.write("main", "DELETE", remove("a"))
+    lake.repo.revert("main", ApplyRequest(deleted))
+    lake.merge("main", "exp")
+    lake.repo.rollback("main", RollbackRequest(deleted))
+    lake.write("exp", "WRITE", add("z"))
+    lake.merge("exp", "main", MergeRequest())
+    assert lake.live("main") == "z"
+    lake.check("main")
+
+
+@pytest.mark.parametrize("how", ["pick", "revert"])
+def test_what_both_took_back_and_one_did_again_is_a_conflict_where_more_was_done(lake: Lake, how: str) -> None:
+    lake.update("main", "a", "b")
+    changed = lake.update("main", "b", "c")
+    lake.repo.revert("main", ApplyRequest(changed))
+    lake.merge("main", "exp")
+    if how == "pick":
+        lake.repo.cherry_pick("main", ApplyRequest(changed))
+    else:
+        lake.repo.revert("main", ApplyRequest("main"))
+    lake.write("exp", "WRITE", add("z"))
+    assert lake.live("main") == "c"
+    with pytest.raises(MergeConflict) as raised:
+        lake.merge("exp", "main")
+    assert any("has changed its mind since" in conflict.message for conflict in raised.value.conflicts)
+    assert lake.live("main") == "c"
+
+
 # -- compactions that were undone -------------------------------------------------------------------------------------
 
 
@@ -320,3 +376,35 @@ def test_a_compaction_of_files_that_nothing_tells_of(lake: Lake, taken: bool) ->
     else:
         lake.merge("exp", "main")
         assert lake.live("main") == "dw"
+
+
+@pytest.mark.parametrize("rolled_back", [True, False])
+@pytest.mark.parametrize("isolation", [Isolation.SNAPSHOT, Isolation.WRITE_SERIALIZABLE])
+def test_versions_of_which_the_destination_has_a_part(lake: Lake, rolled_back: bool, isolation: Isolation) -> None:
+    """`dev` has two deletes of `x` as one version, which can name but the first; `main` picks that, and compacts."""
+    request = MergeRequest(isolation=isolation)
+    start = lake.write("main", "WRITE", add("c"), add("d"))
+    for branch in ("x", "dev"):
+        lake.repo.create_branch(branch, "main")
+    deleted = lake.write("x", "DELETE", remove("a"))
+    lake.stage("x", "DELETE", remove("d"))
+    lake.clean("x", 3, "c")
+    lake.commit("x", "a delete, and the log clean-up")
+    lake.write("dev", "WRITE", add("z"))
+    lake.merge("x", "dev", request)
+    assert lake.live("dev") == "cz"
+    lake.repo.cherry_pick("main", ApplyRequest(deleted))
+    if rolled_back:
+        lake.write("dev", "RESTORE", add("a"))
+        lake.repo.rollback("main", RollbackRequest(start))
+        lake.compact("main", "acd", "w")
+    else:
+        lake.compact("main", "cd", "w")
+    if rolled_back and isolation is Isolation.SNAPSHOT:
+        lake.merge("dev", "main", request)
+        assert lake.live("main") == "acz"
+        lake.check("main")
+        return
+    with pytest.raises(MergeConflict):
+        lake.merge("dev", "main", request)
+    assert lake.live("main") == "w"

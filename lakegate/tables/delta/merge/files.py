@@ -157,17 +157,16 @@ class FileMerge:
             change = Change(removes[path], adds.get(path), before.get(path))
             if not self._carry_change(ours, change, carried):
                 lost.append(before.get(path) or FileEntry(path, 0, None))
-        for path in sorted(
-            set(adds) - set(removes)
-        ):  # a file may be one that comes of undoing a compaction for a remove
+        # After the removes: a file may be one that comes of undoing a compaction for one of them.
+        for path in sorted(set(adds) - set(removes)):
             self._carry_add(ours, adds[path], carried)
         if lost:
             self._report_lost(ours, lost)
         return carried
 
     def skip(self, ours: Transaction) -> None:
-        """Passes over a transaction that the destination has. What it took away, both sides have taken away."""
-        self._gone.update(action.path for action in ours.removes)
+        """Passes over a transaction that the destination has. What it took away there is in no other file."""
+        self._gone.update(action.path for action in ours.removes if self._sources.standing.took(ours, action.path))
         self._gone.difference_update(action.path for action in ours.adds)
 
     def has_undone(self, transaction: Transaction) -> bool:

@@ -14,7 +14,7 @@ from lakegate.tables.deletion_vectors import NewVector
 from lakegate.tables.delta.actions import Action
 from lakegate.tables.delta.backing import missing_features
 from lakegate.tables.delta.log_commit import LogCommit, action_of
-from lakegate.tables.delta.merge.clashes import Clash, clash, grouped, read_clashes
+from lakegate.tables.delta.merge.clashes import Clash, clash, grouped, named, read_clashes
 from lakegate.tables.delta.merge.files import Carried, FileMerge, ReadVector, Sources
 from lakegate.tables.delta.merge.lineage import clashes_over_old_files
 from lakegate.tables.delta.merge.metadata import (
@@ -126,10 +126,14 @@ class _Merge:
         self._replay = replay
         self._readers = readers
         there = {origin for transaction in ours.transactions for origin in transaction.origins}
-        standing = Standing(ctx, three.base, three.destination, theirs, there, readers.destination_past)
+        standing = Standing(ctx, three.base, three.destination, ours, theirs, readers.destination_past)
+        # A revert or cherry-pick of one version asks for just that.
+        asked = not replay.whole and len(ours.transactions) == 1
+        self._contested = [] if asked else [t for t in ours.transactions if standing.is_contested(t)]
         self._shared = [standing.has(transaction) for transaction in ours.transactions]
         new = tuple(t for t, shared in zip(ours.transactions, self._shared, strict=True) if not shared)
         self._all = ours
+        self._done = theirs.transactions
         self._ours = replace(ours, transactions=new)
         self._theirs = replace(theirs, transactions=tuple(t for t in theirs.transactions if not there & set(t.origins)))
         sources = Sources(
@@ -207,6 +211,7 @@ class _Merge:
         if not found:
             found += self._invalid()
         found += transaction_clashes(ours, theirs)
+        found += self._taken_back()
         found += self._row_ids() + self._untracked()
         sides = self._three.base, self._three.source, self._three.destination
         found += clashes_over_old_files(self._ctx, sides, ours.transactions, theirs.transactions)
@@ -216,6 +221,20 @@ class _Merge:
             for transaction in ours.transactions
         )
         return found + grouped(chain(chain.from_iterable(of_reads), self._files.clashes), base)
+
+    def _taken_back(self) -> list[Clash]:
+        """What the source took back, and the destination took back with it and then did again."""
+        base, found = self._three.base.version, list[Clash]()
+        for ours in self._contested:
+            paths = {action.path for action in ours.files}
+            theirs = [t for t in self._done if paths & {action.path for action in t.files}]
+            why = (
+                f"the source's {named(ours)} takes back what was done before; the destination did the same, and has "
+                "changed its mind since"
+            )
+            files = [file for path in sorted(paths) if (file := self._files.live(path)) is not None]
+            found.append(clash(ConflictKind.CONCURRENT_DELETE_DELETE, why, [ours], theirs, files, base))
+        return found
 
     def _gone(self, carried: Sequence[Carried]) -> list[Clash]:
         """Files that would be live, and that are nowhere any more: a compaction that can't be left out."""

@@ -22,24 +22,25 @@ UNDOING = frozenset({"RESTORE", "REVERT"})
 
 
 class Standing:
-    """Tells what the destination did to its files since the base. `brought` are the origins of what the source did;
-    `past` is the destination's."""
+    """Tells what the destination did to its files since the base, and to what it has of the source's (`ours`). `past`
+    is the destination's."""
 
     def __init__(
         self,
         ctx: RepositoryContext,
         base: TableAt,
         destination: TableAt,
+        ours: SideHistory,
         theirs: SideHistory,
-        brought: Collection[str],
         past: Past = no_past,
     ) -> None:
         self._ctx = ctx
         self._base = base
         self._destination = destination
+        self._ours = ours
         self._theirs = theirs
         self._transactions = theirs.transactions
-        self._brought = set(brought)
+        self._brought = {origin for transaction in ours.transactions for origin in transaction.origins}
         self._past = past
         self._last = {o: i for i, t in enumerate(theirs.transactions) for o in (*t.origins, *t.covers)}
         self._adds: dict[Key, list[int]] = {}
@@ -52,17 +53,33 @@ class Standing:
                 self._named[action.path] = number
 
     def has(self, ours: Transaction) -> bool:
-        """Tells whether the destination has what a transaction did: it took it over, and that stands."""
+        """Tells whether the destination has what a transaction did: it took it over, and that stands. Where it does
+        not, but the source's own changes of the same files come to nothing, the destination's word is the last."""
         known = [self._last[origin] for origin in ours.origins if origin in self._last]
         if known:
-            return self._stands(max(known))
+            return self._stands(max(known)) or self._is_common(ours, max(known)) or self._is_void(ours)
         covered = bool(ours.covers) and all(origin in self._last for origin in ours.covers)
         if not covered or ours.version is None or ours.metadata is not None or ours.protocol is not None:
             return False
         # A version that was made of a state may hold more than the transactions that it names: files decide.
         kept = {(action.path, action.dv) for action in ours.adds}
-        gone = {(action.path, action.dv) for action in ours.removes} - kept
-        return all(map(self._is_live, kept)) and not any(map(self._is_live, gone))
+        gone = {action.path for action in ours.removes} - {path for path, _ in kept}
+        return all(map(self._is_live, kept)) and all(self.took(ours, path) for path in gone)
+
+    def is_contested(self, ours: Transaction) -> bool:
+        """Tells whether the destination took over a transaction that takes others back, and did since again what it
+        takes back: both were decided knowingly, and neither side's word is the last."""
+        known = any(origin in self._last for origin in ours.origins)
+        return known and self._takes_back(ours) and not self.has(ours)
+
+    def took(self, ours: Transaction, path: str) -> bool:
+        """Tells whether the last that the destination did to a file was to take it away by a transaction of the
+        source's. A file that went otherwise may have its rows in others."""
+        number = self._named.get(path)
+        if number is None or file_at(self._ctx, self._destination.version, path) is not None:
+            return False
+        last = self._transactions[number]
+        return bool({*ours.origins, *ours.covers} & {*last.origins, *last.covers})
 
     def held(self, path: str) -> bool:
         """Tells of a file that is not live now whether it was since the base: the destination's log names it; or,
@@ -160,7 +177,33 @@ class Standing:
         takes nothing from it."""
         if self._brought & set(transaction.origins):
             return False
+        return self._takes_back(transaction)
+
+    def _takes_back(self, transaction: Transaction) -> bool:
         return transaction.version is None or transaction.operation in UNDOING
+
+    def _is_common(self, ours: Transaction, number: int) -> bool:
+        """Tells whether all that the destination did since to a transaction's files the source did after it too."""
+        paths = {action.path for action in ours.files}
+        later = [t for t in self._transactions[number + 1 :] if paths & {action.path for action in t.files}]
+        if not later or ours.metadata is not None:
+            return False
+        after = self._ours.transactions[self._ours.transactions.index(ours) + 1 :]
+        origins = {origin for transaction in after for origin in transaction.origins}
+        return all(origins & set(transaction.origins) for transaction in later)
+
+    def _is_void(self, ours: Transaction) -> bool:
+        """Tells whether all that the source did to the files of a transaction, and to those that they were made of or
+        went into, left them as they are at the base."""
+        paths = {action.path for action in ours.files}
+        if not paths or ours.metadata is not None or ours.protocol is not None or ours.txns or ours.domains:
+            return False
+        rest = [{action.path for action in transaction.files} for transaction in self._ours.transactions]
+        while found := [others for others in rest if others & paths]:
+            paths = paths.union(*found)
+            rest = [others for others in rest if not others & paths]
+        base, source = self._ours.base, self._ours.now
+        return all(key_of(file_at(self._ctx, base, path)) == key_of(file_at(self._ctx, source, path)) for path in paths)
 
     def _is_live(self, key: Key) -> bool:
         return key_of(file_at(self._ctx, self._destination.version, key[0])) == key
