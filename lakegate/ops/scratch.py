@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from lakegate.context import RepositoryContext
 
 
 @contextmanager
-def scratch(ctx: RepositoryContext) -> Iterator[RepositoryContext]:
+def scratch(ctx: RepositoryContext) -> Generator[RepositoryContext, None, None]:
     """Hands out the context with nodes and manifests that are written to a folder that goes away afterwards."""
     with TemporaryDirectory(prefix="lakegate-") as folder:
         manifests = ctx.manifests.scratch(Path(folder))

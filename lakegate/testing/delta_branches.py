@@ -14,7 +14,7 @@ from base64 import b85decode, b85encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from pyroaring import BitMap64
 
@@ -113,7 +113,7 @@ class DeltaBranches:
         """Makes a random change of a table, and returns what it was; "nothing" where none could be made."""
         log = self._log(branch, path)
         table = _Table(branch, path, log, self._live(log), random)
-        change = random.choice(_CHANGES)
+        change = random.choice(self._CHANGES)
         made = change(self, table)
         if made is not None:
             self._write(branch, path, log.version + 1, *made)
@@ -283,21 +283,20 @@ class DeltaBranches:
                 self._repo.put(branch, f"{path}/{line['add']['path']}", _BODY)
         self._repo.put(branch, commit_path(path, version), log_body(info, *lines))
 
-
-_CHANGES: tuple[Callable[[DeltaBranches, _Table], _Made | None], ...] = (
-    *[DeltaBranches._append] * 4,
-    *[DeltaBranches._delete_by_vector] * 2,
-    *[DeltaBranches._compact] * 2,
-    DeltaBranches._append_of_an_application,
-    DeltaBranches._delete,
-    DeltaBranches._update,
-    DeltaBranches._update_by_vector,
-    DeltaBranches._overwrite,
-    DeltaBranches._replace,
-    DeltaBranches._set_property,
-    DeltaBranches._vacuum,
-    DeltaBranches._clean_up,
-)
+    _CHANGES: ClassVar[tuple[Callable[[DeltaBranches, _Table], _Made | None], ...]] = (
+        *[_append] * 4,
+        *[_delete_by_vector] * 2,
+        *[_compact] * 2,
+        _append_of_an_application,
+        _delete,
+        _update,
+        _update_by_vector,
+        _overwrite,
+        _replace,
+        _set_property,
+        _vacuum,
+        _clean_up,
+    )
 
 
 def _info(operation: str, **parameters: str) -> Line:

@@ -78,7 +78,8 @@ def effect_of(operation: str, target: Target, files: Layout, later: frozenset[st
             return Effect(protocol=True)
         case "vacuum":
             return Effect()
-    raise ValueError(operation)
+        case _:
+            raise ValueError(operation)
 
 
 def conflicts(ours: Effect, theirs: Effect, isolation: Isolation, files: Layout) -> frozenset[ConflictKind]:
