@@ -283,7 +283,7 @@ class DeltaBranches:
                 self._repo.put(branch, f"{path}/{line['add']['path']}", _BODY)
         self._repo.put(branch, commit_path(path, version), log_body(info, *lines))
 
-    _CHANGES: ClassVar[tuple[Callable[[DeltaBranches, _Table], _Made | None], ...]] = (
+    _CHANGES: ClassVar[tuple[Callable[..., _Made | None], ...]] = (
         *[_append] * 4,
         *[_delete_by_vector] * 2,
         *[_compact] * 2,
