@@ -408,3 +408,16 @@ def test_versions_of_which_the_destination_has_a_part(lake: Lake, rolled_back: b
     with pytest.raises(MergeConflict):
         lake.merge("dev", "main", request)
     assert lake.live("main") == "w"
+
+
+def test_what_the_source_reverted_and_picked_again_comes_after_a_squash_merge(lake: Lake) -> None:
+    """The destination has the append and the revert of it, and not what came after them."""
+    appended = lake.write("exp", "WRITE", add("b"))
+    lake.write("exp", "WRITE", add("c"))
+    lake.repo.revert("exp", ApplyRequest(appended))
+    lake.repo.merge("exp", "main", SQUASH)
+    assert lake.live("main") == "ac"
+    lake.repo.cherry_pick("exp", ApplyRequest(appended))
+    lake.merge("exp", "main", MergeRequest())
+    assert lake.live("main") == "abc"
+    lake.check("main")

@@ -40,7 +40,6 @@ class Standing:
         self._ours = ours
         self._theirs = theirs
         self._transactions = theirs.transactions
-        self._brought = {origin for transaction in ours.transactions for origin in transaction.origins}
         self._past = past
         self._last = {o: i for i, t in enumerate(theirs.transactions) for o in (*t.origins, *t.covers)}
         self._adds: dict[Key, list[int]] = {}
@@ -57,7 +56,8 @@ class Standing:
         not, but the source's own changes of the same files come to nothing, the destination's word is the last."""
         known = [self._last[origin] for origin in ours.origins if origin in self._last]
         if known:
-            return self._stands(max(known)) or self._is_common(ours, max(known)) or self._is_void(ours)
+            number = max(known)
+            return self._stands(number, self._after(ours)) or self._is_common(ours, number) or self._is_void(ours)
         covered = bool(ours.covers) and all(origin in self._last for origin in ours.covers)
         if not covered or ours.version is None or ours.metadata is not None or ours.protocol is not None:
             return False
@@ -123,21 +123,26 @@ class Standing:
         unsure = transaction.version is None or transaction.is_rearrangement
         return unsure and path in {action.path for action in transaction.adds}
 
-    def _stands(self, number: int) -> bool:
+    def _after(self, ours: Transaction) -> set[str]:
+        """The origins of what the source did after a transaction."""
+        number = next(i for i, transaction in enumerate(self._ours.transactions) if transaction is ours)
+        return {origin for later in self._ours.transactions[number + 1 :] for origin in later.origins}
+
+    def _stands(self, number: int, brought: Collection[str]) -> bool:
         transaction = self._transactions[number]
         if transaction.is_rearrangement:
             return True  # it changed no rows
         if transaction.metadata is not None and any(
-            later.metadata is not None and self._undoes(later) for later in self._transactions[number + 1 :]
+            later.metadata is not None and self._undoes(later, brought) for later in self._transactions[number + 1 :]
         ):
             return False
         made = {(action.path, action.dv) for action in transaction.adds}
         taken = {(action.path, action.dv) for action in transaction.removes} - made
         if any(self._is_live(key) or self._adds.get(key, [-1])[-1] > number for key in taken):
             return False
-        return self._stand(made, number)
+        return self._stand(made, number, brought)
 
-    def _stand(self, made: Collection[Key], number: int) -> bool:
+    def _stand(self, made: Collection[Key], number: int, brought: Collection[str]) -> bool:
         """Tells whether files are live, or what became of them was no undoing."""
         pending, seen = [(key, number) for key in made], set[tuple[Key, int]]()
         while pending:
@@ -152,7 +157,7 @@ class Standing:
                     return False
                 continue
             other = self._transactions[remover]
-            if self._undoes(other):
+            if self._undoes(other, brought):
                 return False
             pending += [(outcome, remover) for outcome in self._outcomes(other, key[0])]
         return True
@@ -172,10 +177,11 @@ class Standing:
             )
         ]
 
-    def _undoes(self, transaction: Transaction) -> bool:
-        """Tells whether a transaction may have taken others back: what no log tells of may. What the source did too
-        takes nothing from it."""
-        if self._brought & set(transaction.origins):
+    def _undoes(self, transaction: Transaction, brought: Collection[str]) -> bool:
+        """Tells whether a transaction may have taken others back: what no log tells of may. What the source brought
+        (`brought`: after what it might take back) takes nothing from it; what it brought before, and then did again,
+        does."""
+        if any(origin in brought for origin in transaction.origins):
             return False
         return self._takes_back(transaction)
 
